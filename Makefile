@@ -13,7 +13,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
 NEXT_LEAVES_OUT := $(patsubst %,--ignore-glob='tests/core/test_%.py',tracking_* storages urls kills watched_files \
     registry_modules copies stored_copies spare_copies digest_cache formats full_disks linear_regex redaction progress \
     lineage_drawing samplesheet_reading) \
-    --deselect tests/core/test_artifacts.py::test_eight_processes_make_one_series_with_one_latest
+    --deselect tests/core/test_artifacts.py::test_eight_processes_saving_one_key_make_one_series_with_one_latest
 # More for pytest: make test PYTEST_ARGS='-k snakemake -x'
 PYTEST_ARGS ?=
 BIN := .venv/bin

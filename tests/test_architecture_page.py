@@ -70,7 +70,7 @@ def test_every_package_is_on_the_architecture_page(folder: Path) -> None:
         "no/file.py",
     ],
 )
-def test_name_that_does_not_exist_is_noticed(name: str) -> None:
+def test_missing_name_is_detected(name: str) -> None:
     assert not exists(name)
 
 

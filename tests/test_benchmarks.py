@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks" / "against_lamindb"
 
 
-def test_without_the_workloads_their_folder_is_asked_for(tmp_path: Path) -> None:
+def test_run_without_the_workloads_names_their_folder(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(FOLDER / "run.py"), "--bench", str(tmp_path)],
         capture_output=True,
@@ -27,7 +27,9 @@ def test_without_the_workloads_their_folder_is_asked_for(tmp_path: Path) -> None
     not (ROOT.parent / "shared" / "bench").is_dir(), reason="the workloads lie beside the checkout"
 )
 @pytest.mark.parametrize("workload", ["w_c_save_small", "w_f_query", "w_g_lineage"])
-def test_a_workload_runs(workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workload_runs_without_error(
+    workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {
         "BACKEND": "lamin_core",
         "SCALE": "0.01",

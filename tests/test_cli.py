@@ -77,7 +77,7 @@ def test_lineage_as_json_has_the_documented_fields(story: Path) -> None:
     assert all(edge["artifact"] in uids[0] and edge["run"] in uids[1] for edge in seen["edges"])
 
 
-def test_steps_up_and_down_are_counted(story: Path) -> None:
+def test_up_and_down_limit_the_steps(story: Path) -> None:
     def keys(*arguments: str) -> set[str]:
         seen = json.loads(lamin("lineage", *arguments, "--json").stdout)
         artifacts = {f"{artifact['key']} {artifact['version']}" for artifact in seen["artifacts"]}
@@ -96,7 +96,7 @@ def test_steps_up_and_down_are_counted(story: Path) -> None:
     assert keys("--all") == keys("in.csv")
 
 
-def test_lineage_for_people_is_a_tree(story: Path) -> None:
+def test_lineage_on_a_terminal_is_a_tree(story: Path) -> None:
     lines = lamin("lineage", "out.csv").stdout.splitlines()
     assert lines[0] == "out.csv  v0001"
     assert lines[1].startswith("└─ run ")
@@ -106,7 +106,7 @@ def test_lineage_for_people_is_a_tree(story: Path) -> None:
     assert "out.csv  v0000" in down
 
 
-def test_an_artifact_is_named_by_key_path_or_uid(story: Path) -> None:
+def test_artifact_is_found_by_key_path_or_uid(story: Path) -> None:
     uid = json.loads(lamin("artifacts", "--json").stdout)[0]["uid"]
     (story / "below").mkdir()
     for name in ("out.csv", "./out.csv", str(story / "out.csv"), uid, uid[:16]):
@@ -114,7 +114,7 @@ def test_an_artifact_is_named_by_key_path_or_uid(story: Path) -> None:
     assert lamin("lineage", "../out.csv", cwd=story / "below").stdout.startswith("out.csv  v0001")
 
 
-def test_runs_and_artifacts_are_listed_the_newest_first(story: Path) -> None:
+def test_runs_and_artifacts_are_listed_newest_first(story: Path) -> None:
     runs = json.loads(lamin("runs", "--json").stdout)
     assert [run["transform_key"] for run in runs] == ["double.py", "double.py"]
     assert runs[0]["started_at"] > runs[1]["started_at"]
@@ -128,7 +128,7 @@ def test_runs_and_artifacts_are_listed_the_newest_first(story: Path) -> None:
     assert lamin("lineage", "--all").stdout.splitlines()[1].split() == ["none", "0", "0", "1", "0"]
 
 
-def test_export_and_replay_carry_the_whole_lineage_over(story: Path) -> None:
+def test_export_and_replay_copy_the_whole_lineage(story: Path) -> None:
     exported = lamin("events", "export").stdout
     lines = exported.splitlines()
     assert all({"run", "job", "dataset"} & set(json.loads(line)) for line in lines)
@@ -156,7 +156,7 @@ def test_export_and_replay_carry_the_whole_lineage_over(story: Path) -> None:
     assert plain(story / "copy") == plain(story)
 
 
-def test_replay_takes_what_can_be_read_and_says_what_cannot(story: Path) -> None:
+def test_replay_ingests_readable_lines_and_reports_the_others(story: Path) -> None:
     (story / "events.ndjson").write_bytes(b'{"broken": \n\n{}\n')
     done = lamin("events", "replay", "events.ndjson", code=1)
     assert "0 taken, 0 known already, 1 put aside" in done.stdout
@@ -166,7 +166,7 @@ def test_replay_takes_what_can_be_read_and_says_what_cannot(story: Path) -> None
     assert "cannot be read" in lamin("events", "replay", "nowhere.ndjson", code=3).stderr
 
 
-def test_what_waits_in_the_spool_comes_in_without_being_named(story: Path) -> None:
+def test_replay_without_files_ingests_the_spool(story: Path) -> None:
     spool = story / ".lamin" / "spool"
     spool.mkdir()
     (spool / "waiting.ndjson").write_text(lamin("events", "export").stdout)
@@ -185,7 +185,7 @@ def test_what_waits_in_the_spool_comes_in_without_being_named(story: Path) -> No
         (["--debug", "lineage", "none"], 1, "Traceback"),
     ],
 )
-def test_errors_say_what_and_what_to_do(
+def test_errors_have_a_message_and_a_hint(
     story: Path, arguments: list[str], code: int, message: str
 ) -> None:
     done = lamin(*arguments, code=code)
@@ -193,7 +193,7 @@ def test_errors_say_what_and_what_to_do(
     assert done.stdout == ""
 
 
-def test_without_an_instance_every_command_says_how_to_make_one(in_tmp_path: Path) -> None:
+def test_commands_without_an_instance_name_init(in_tmp_path: Path) -> None:
     for arguments in (
         ["runs"],
         ["artifacts"],
@@ -208,7 +208,7 @@ def test_without_an_instance_every_command_says_how_to_make_one(in_tmp_path: Pat
 @pytest.mark.parametrize(
     "name", ["with space.txt", "quo'te\".txt", "ünïcode-☃.txt", "new\nline.txt", "-dash.txt"]
 )
-def test_strange_names_are_one_line_and_found_again(in_tmp_path: Path, name: str) -> None:
+def test_unusual_names_are_printed_on_one_line_and_found(in_tmp_path: Path, name: str) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     (in_tmp_path / name).write_text("x")
     ln.connect()
@@ -219,7 +219,7 @@ def test_strange_names_are_one_line_and_found_again(in_tmp_path: Path, name: str
     assert len(lamin("artifacts").stdout.splitlines()) == 2
 
 
-def test_info_says_which_instance_is_at_work(story: Path) -> None:
+def test_info_names_the_current_instance(story: Path) -> None:
     facts = json.loads(lamin("info", "--json").stdout)
     assert facts["instance"] == str(story / ".lamin")
     assert facts["version"] == ln.__version__
@@ -227,7 +227,7 @@ def test_info_says_which_instance_is_at_work(story: Path) -> None:
     assert json.loads(other.stdout) == facts
 
 
-def test_a_reader_that_stops_early_is_no_error(story: Path) -> None:
+def test_closed_output_pipe_is_not_an_error(story: Path) -> None:
     ln.ULabel.from_values([f"label {number}" for number in range(3000)], create=True).save()
     disconnect()
     lamin_core = f"{sys.executable} -m lamin_core"
@@ -242,7 +242,7 @@ def test_a_reader_that_stops_early_is_no_error(story: Path) -> None:
         assert (done.returncode, done.stderr) == (0, ""), command_line
 
 
-def test_output_that_goes_nowhere_is_said(story: Path) -> None:
+def test_unwritable_standard_output_is_reported(story: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "lamin_core", "runs"],
@@ -257,7 +257,7 @@ def test_output_that_goes_nowhere_is_said(story: Path) -> None:
     )
 
 
-def test_the_plain_commands_load_nothing_heavy() -> None:
+def test_version_command_imports_nothing_heavy() -> None:
     code = """
 import sys
 from lamin_core.cli import lamin

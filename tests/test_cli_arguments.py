@@ -109,14 +109,14 @@ def _instance(folder: Path, url: str | None) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_value_has_an_answer_or_a_typed_error(
+def test_any_argument_value_succeeds_or_raises_a_typed_error(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(folder)
     _all_have_answers([call for command, call in CALLS if command == name], monkeypatch)
 
 
-def test_postgresql_gives_the_same_answers(
+def test_any_argument_value_on_postgresql_succeeds_or_raises_a_typed_error(
     postgres_url: str, in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _instance(in_tmp_path, postgres_url)
@@ -168,7 +168,7 @@ def test_bytes_that_are_not_utf_8_are_named_in_an_error(
     assert done.stderr.startswith(message)
 
 
-def test_a_program_with_such_an_argument_runs_and_keeps_its_exit_code(folder: Path) -> None:
+def test_program_with_a_non_utf_8_argument_runs_with_its_exit_code(folder: Path) -> None:
     file = os.path.join(os.fsencode(folder), NOT_UTF_8)
     Path(os.fsdecode(file)).write_text("text")
     command: list[str | bytes] = [sys.executable, "-m", "lamin_core", "run", "cat", NOT_UTF_8]

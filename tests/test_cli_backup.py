@@ -45,7 +45,7 @@ def _labels(database: Database) -> list[str]:
         return list(session.scalars(select(ULabel.name)))
 
 
-def test_a_copy_under_write_load_is_one_moment(in_tmp_path: Path) -> None:
+def test_backup_during_writes_is_a_consistent_snapshot(in_tmp_path: Path) -> None:
     init("./data")
     ln.disconnect()
     context = multiprocessing.get_context("spawn")
@@ -81,7 +81,7 @@ def test_a_copy_under_write_load_is_one_moment(in_tmp_path: Path) -> None:
     instance.db.dispose()
 
 
-def test_what_was_there_is_back(in_tmp_path: Path) -> None:
+def test_restore_returns_the_backed_up_state(in_tmp_path: Path) -> None:
     init("./data")
     ln.ULabel(name="before").save()
     typed("backup", "copy.db")
@@ -119,7 +119,7 @@ def _another_database(path: Path) -> None:
     ],
     ids=["nothing", "garbage", "another database"],
 )
-def test_what_is_no_backup_changes_nothing(
+def test_restore_of_an_invalid_file_changes_nothing(
     in_tmp_path: Path, make: Callable[[Path], Any], code: int, message: str
 ) -> None:
     init("./data")
@@ -130,7 +130,7 @@ def test_what_is_no_backup_changes_nothing(
     ln.disconnect()
 
 
-def test_backups_to_one_file_at_once_are_each_whole(in_tmp_path: Path) -> None:
+def test_concurrent_backups_to_one_file_are_complete(in_tmp_path: Path) -> None:
     instance = init("./data")
     target = in_tmp_path / "copy.db"
 
@@ -148,7 +148,7 @@ def test_backups_to_one_file_at_once_are_each_whole(in_tmp_path: Path) -> None:
     ln.disconnect()
 
 
-def test_a_backup_replaces_nothing_and_leaves_nothing_half(
+def test_failed_backup_overwrites_nothing_and_leaves_no_partial_file(
     in_tmp_path: Path, postgres_url: str
 ) -> None:
     init("./data")

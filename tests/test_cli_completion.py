@@ -47,7 +47,9 @@ def folder(in_tmp_path: Path) -> Path:
         ("lamin get artifact we\t--json", '"key": "we ird [1].txt"'),
     ],
 )
-def test_a_tab_completes_the_line(folder: Path, shell: str, typed: str, shown: str) -> None:
+def test_tab_completes_the_line_in_bash_and_zsh(
+    folder: Path, shell: str, typed: str, shown: str
+) -> None:
     command, begin = SHELLS[shell]
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here")
@@ -96,7 +98,7 @@ def _until_silent(terminal: int) -> bytes:
         ("lamin events repl", "replay"),
     ],
 )
-def test_fish_offers_the_same(folder: Path, line: str, offered: str) -> None:
+def test_fish_completes_the_line(folder: Path, line: str, offered: str) -> None:
     if shutil.which("fish") is None:
         pytest.skip("there is no fish here")
     path = {**os.environ, "PATH": f"{LAMIN.parent}:{os.environ['PATH']}"}

@@ -32,7 +32,7 @@ def _finding(check: str) -> dict[str, Any]:
     return findings[check]
 
 
-def test_a_healthy_instance(folder: Path) -> None:
+def test_doctor_of_a_healthy_instance_reports_and_changes_nothing(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     shown = typed("doctor").stdout
     findings = typed("doctor", "--json").json
@@ -58,13 +58,13 @@ def test_a_healthy_instance(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
-def test_without_an_instance_the_rest_is_still_examined(in_tmp_path: Path) -> None:
+def test_doctor_without_an_instance_runs_the_other_checks(in_tmp_path: Path) -> None:
     findings = {finding["check"]: finding for finding in typed("doctor", "--json", code=1).json}
     assert findings["instance"]["hint"] == "lamin init --storage ./data"
     assert findings["version"]["status"] == "ok"
 
 
-def test_a_storage_that_is_gone(folder: Path) -> None:
+def test_doctor_reports_a_missing_storage(folder: Path) -> None:
     (folder / "data").rmdir()
     assert typed("doctor", code=1).stdout.count("failure") == 1
     finding = _finding("storage")
@@ -74,7 +74,7 @@ def test_a_storage_that_is_gone(folder: Path) -> None:
     )
 
 
-def test_a_bucket_that_does_not_answer(in_tmp_path: Path) -> None:
+def test_doctor_reports_an_unreachable_bucket(in_tmp_path: Path) -> None:
     os.environ |= {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_ACCESS_KEY_ID": "k",
@@ -95,7 +95,9 @@ def test_a_bucket_that_does_not_answer(in_tmp_path: Path) -> None:
         ("9999", "newer than", "pip install --upgrade lamin-core"),
     ],
 )
-def test_a_schema_of_another_version(folder: Path, revision: str, message: str, hint: str) -> None:
+def test_doctor_reports_another_schema_version(
+    folder: Path, revision: str, message: str, hint: str
+) -> None:
     instance = connect()
     with instance.db.writing() as session:
         session.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
@@ -108,7 +110,7 @@ def test_a_schema_of_another_version(folder: Path, revision: str, message: str, 
     }  # nobody knows where it is
 
 
-def _gone(file: Path) -> None:
+def _remove_database(file: Path) -> None:
     for path in file.parent.glob("lamin.db*"):
         path.unlink()
 
@@ -116,7 +118,7 @@ def _gone(file: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message", "hint"),
     [
-        (_gone, "is gone", "lamin restore FILE"),
+        (_remove_database, "is gone", "lamin restore FILE"),
         (
             lambda file: file.write_text("garbage " * 1000),
             "file is not a database",
@@ -131,7 +133,7 @@ def _gone(file: Path) -> None:
     ],
     ids=["gone", "garbage", "half", "empty"],
 )
-def test_a_database_that_is_none_any_more(
+def test_doctor_reports_a_missing_or_corrupt_database(
     in_tmp_path: Path, damage: Callable[[Path], Any], message: str, hint: str
 ) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
@@ -159,7 +161,7 @@ def test_a_database_that_is_none_any_more(
         ("", "no instance", "lamin init"),
     ],
 )
-def test_a_file_of_settings_that_says_something_else(
+def test_doctor_reports_invalid_instance_settings(
     in_tmp_path: Path, line: str, message: str, hint: str
 ) -> None:
     (in_tmp_path / ".lamin").mkdir()
@@ -170,19 +172,21 @@ def test_a_file_of_settings_that_says_something_else(
     assert hint in finding["hint"]
 
 
-def test_a_plugin_that_is_missing(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_a_missing_plugin(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "lamin_prefect", None)
     finding = _finding("engine prefect")
     assert (finding["status"], finding["hint"]) == ("warning", "pip install 'lamin-core[prefect]'")
 
 
-def test_a_working_directory_that_is_gone(in_tmp_path: Path) -> None:
+def test_removed_working_directory_is_reported(in_tmp_path: Path) -> None:
     command = f"mkdir below && cd below && rmdir ../below && {sys.executable} -m lamin_core runs"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, "the working directory is gone" in done.stderr) == (3, True)
 
 
-def test_a_database_out_of_reach(in_tmp_path: Path) -> None:
+def test_doctor_reports_an_unreachable_database(in_tmp_path: Path) -> None:
     os.environ["LAMIN_INSTANCE"] = os.getcwd()  # one that is found on a server must be allowed
     (in_tmp_path / ".lamin").mkdir()
     (in_tmp_path / ".lamin" / "instance.toml").write_text(
@@ -195,7 +199,7 @@ def test_a_database_out_of_reach(in_tmp_path: Path) -> None:
     assert _finding("secrecy")["hint"] == f"chmod 600 {in_tmp_path / '.lamin' / 'instance.toml'}"
 
 
-def test_events_that_wait(folder: Path) -> None:
+def test_doctor_reports_waiting_events(folder: Path) -> None:
     (folder / ".lamin" / "spool").mkdir()
     (folder / ".lamin" / "spool" / "a.ndjson").write_text("{}\n")
     finding = _finding("spool")
@@ -204,7 +208,7 @@ def test_events_that_wait(folder: Path) -> None:
     assert typed("doctor").stdout  # a warning is no failure
 
 
-def test_a_clock_that_is_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_a_wrong_clock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
     now = time.time
@@ -214,7 +218,9 @@ def test_a_clock_that_is_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "NTP" in finding["hint"]
 
 
-def test_a_writer_that_does_not_let_go(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_a_locked_database(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("lamin_core.db.database.BUSY_TIMEOUT_MS", 100)
     instance = Instance.create(in_tmp_path, "./data")
     holds, done = threading.Event(), threading.Event()
@@ -236,14 +242,14 @@ def test_a_writer_that_does_not_let_go(in_tmp_path: Path, monkeypatch: pytest.Mo
     instance.db.dispose()
 
 
-def test_a_file_system_over_the_network_is_no_place_for_sqlite() -> None:
+def test_file_system_finds_the_mount_of_a_path() -> None:
     mounts = "/dev/sda / ext4 rw 0 0\nserver:/x /team\\040space nfs4 rw 0 0\n/dev/sdb /team ext4 rw 0 0\n"
     assert file_system(Path("/team space/.lamin/lamin.db"), mounts) == "nfs4"
     assert file_system(Path("/team/.lamin/lamin.db"), mounts) == "ext4"
     assert file_system(Path("/a.db"), "") is None
 
 
-def test_it_runs_where_no_engine_is_installed(in_tmp_path: Path) -> None:
+def test_doctor_runs_without_any_engine(in_tmp_path: Path) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     code = "import sys; sys.modules['snakemake'] = None; from lamin_core.cli import main; main(['doctor'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

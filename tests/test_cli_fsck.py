@@ -63,7 +63,7 @@ def _flip(location: Path | str, where: int) -> None:
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def test_every_flipped_byte_is_found_and_nothing_else(in_tmp_path: Path) -> None:
+def test_deep_check_finds_every_flipped_bit_and_nothing_else(in_tmp_path: Path) -> None:
     instance = init("./data")
     chance = random.Random(4)
     for number in range(1000):
@@ -84,7 +84,7 @@ def test_every_flipped_byte_is_found_and_nothing_else(in_tmp_path: Path) -> None
     disconnect()
 
 
-def test_a_fresh_instance_and_one_in_use_are_clean(instance: Instance) -> None:
+def test_new_and_used_instances_are_clean(instance: Instance) -> None:
     assert fsck.check(instance, deep=True).is_clean
     ln.Artifact(_file("a.txt", b"1"), run=False).save()
     with ln.run("step"):
@@ -100,7 +100,7 @@ def test_a_fresh_instance_and_one_in_use_are_clean(instance: Instance) -> None:
     assert report.checked["copies"] == 3
 
 
-def test_what_is_gone_is_said_with_what_to_type(instance: Instance, in_tmp_path: Path) -> None:
+def test_missing_files_are_reported_with_a_hint(instance: Instance, in_tmp_path: Path) -> None:
     copied = ln.Artifact(_file("../elsewhere/a.txt", b"1"), key="a.txt", run=False).save()
     in_place = ln.Artifact(_file("b.txt", b"2"), run=False).save()
     for artifact in (copied, in_place):
@@ -127,7 +127,7 @@ def storage(request: pytest.FixtureRequest) -> str:
     return "s3://lineage/typed"
 
 
-def test_what_is_said_to_be_typed_mends_the_bytes(
+def test_suggested_commands_repair_the_bytes(
     in_tmp_path: Path, storage: str, database_url: str
 ) -> None:
     instance = init(storage, db=database_url)
@@ -184,7 +184,7 @@ def _put(root: str, key: str, data: bytes) -> None:
     _file(str(path), data)
 
 
-def test_a_copy_that_is_gone_can_be_given_up(instance: Instance) -> None:
+def test_artifact_of_a_missing_copy_can_be_deleted_as_suggested(instance: Instance) -> None:
     artifact = ln.Artifact(_file("../elsewhere/a.txt", b"1"), key="a.txt", run=False).save()
     os.unlink(artifact.path)
     (problem,) = fsck.check(instance).problems
@@ -192,7 +192,7 @@ def test_a_copy_that_is_gone_can_be_given_up(instance: Instance) -> None:
     assert fsck.check(instance, grace=0).is_clean
 
 
-def test_a_storage_that_is_gone_is_one_problem(instance: Instance) -> None:
+def test_missing_storage_is_one_problem(instance: Instance) -> None:
     for number in range(3):
         ln.Artifact(
             _file(f"../elsewhere/{number}.txt", b"%d" % number), key=f"{number}.txt", run=False
@@ -206,7 +206,7 @@ def test_a_storage_that_is_gone_is_one_problem(instance: Instance) -> None:
     assert fsck.check(instance, deep=True).is_clean
 
 
-def test_a_folder_that_is_still_being_copied_is_no_orphan(instance: Instance) -> None:
+def test_folder_being_copied_is_not_an_orphan(instance: Instance) -> None:
     for name, age in (("x", 7200), ("sub/y", 60)):
         part = _file(f"data/.lamindb/.abc.part/{name}", b"1")
         os.utime(part, (time.time() - age,) * 2)
@@ -217,7 +217,7 @@ def test_a_folder_that_is_still_being_copied_is_no_orphan(instance: Instance) ->
     assert not Path("data/.lamindb/.abc.part").exists()
 
 
-def test_an_upload_that_was_not_ended_is_found_and_given_up(in_tmp_path: Path, bucket: Any) -> None:
+def test_unfinished_upload_is_found_and_removed(in_tmp_path: Path, bucket: Any) -> None:
     instance = init("s3://lineage/unended")
     begun = bucket.create_multipart_upload(Bucket="lineage", Key="unended/.lamindb/big.bin")
     part = {"Bucket": "lineage", "Key": "unended/.lamindb/big.bin", "UploadId": begun["UploadId"]}
@@ -251,7 +251,7 @@ CHANGES: dict[str, tuple[Callable[[Path], Any], bool]] = {
 
 
 @pytest.mark.parametrize("how", CHANGES)
-def test_a_folder_is_looked_at_as_a_whole(instance: Instance, how: str) -> None:
+def test_folder_is_checked_as_a_whole(instance: Instance, how: str) -> None:
     change, deep = CHANGES[how]
     _file("folder/x", b"1")
     _file("folder/y", b"2")
@@ -291,7 +291,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("kind", BREAKS)
-def test_tables_that_do_not_fit_are_found_and_mended(instance: Instance, kind: str) -> None:
+def test_inconsistent_rows_are_found_and_repaired(instance: Instance, kind: str) -> None:
     for data in (b"1", b"2"):
         with ln.run("step"):
             ln.Artifact(_file("a.txt", data)).save()
@@ -308,7 +308,7 @@ def test_tables_that_do_not_fit_are_found_and_mended(instance: Instance, kind: s
     ] == before
 
 
-def test_transforms_are_led_by_one(instance: Instance) -> None:
+def test_transform_series_without_a_latest_version_is_repaired(instance: Instance) -> None:
     for source in ("1", "2"):
         ln.Transform(key="a.py", source_code=source).save()
     with instance.db.writing() as session:
@@ -319,7 +319,7 @@ def test_transforms_are_led_by_one(instance: Instance) -> None:
     assert fsck.check(instance).is_clean
 
 
-def test_what_nothing_names_is_left_over(instance: Instance) -> None:
+def test_unreferenced_rows_are_found_and_removed(instance: Instance) -> None:
     transform = ln.Transform(key="a.py").save()
     with instance.db.writing() as session:
         session.add(Content(hash="0" * 64, hash_type="blake3", size=1))
@@ -341,7 +341,7 @@ def test_what_nothing_names_is_left_over(instance: Instance) -> None:
     assert ln.Transform.count() == 1
 
 
-def test_collections_are_led_by_one(instance: Instance) -> None:
+def test_collection_series_without_a_latest_version_is_repaired(instance: Instance) -> None:
     first, second = (
         ln.Artifact(_file(f"{name}.txt", name.encode()), run=False).save() for name in "ab"
     )
@@ -355,7 +355,7 @@ def test_collections_are_led_by_one(instance: Instance) -> None:
     assert fsck.check(instance).is_clean
 
 
-def test_a_series_without_a_version_is_left_over(instance: Instance) -> None:
+def test_artifact_series_without_a_version_is_found_and_removed(instance: Instance) -> None:
     artifact = ln.Artifact(_file("a.txt", b"1"), run=False).save()
     with instance.db.writing() as session:
         session.add(ArtifactSeries(stem="s" * 16, storage_id=artifact.storage_id, key="nothing"))
@@ -365,7 +365,7 @@ def test_a_series_without_a_version_is_left_over(instance: Instance) -> None:
     assert fsck.check(instance).is_clean
 
 
-def test_what_was_deleted_for_good_leaves_nothing_behind(instance: Instance) -> None:
+def test_permanent_deletion_leaves_no_rows_or_files(instance: Instance) -> None:
     far = [ln.Artifact(_file(f"../far/{n}", b"same"), key=f"k{n}", run=False).save() for n in "ab"]
     far[0].replace(_file("../far/other", b"right"))
     assert fsck.check(instance, deep=True, grace=0).is_clean
@@ -388,7 +388,7 @@ BEHIND = {
 
 
 @pytest.mark.parametrize("kind", BEHIND)
-def test_what_points_nowhere_is_found_and_a_backup_brings_it_back(
+def test_dangling_references_are_found_and_restored_from_a_backup(
     in_tmp_path: Path, kind: str
 ) -> None:
     instance = init("./data")
@@ -406,7 +406,7 @@ def test_what_points_nowhere_is_found_and_a_backup_brings_it_back(
     instance.db.dispose()
 
 
-def test_damaged_pages_are_found_and_a_backup_brings_them_back(in_tmp_path: Path) -> None:
+def test_damaged_database_pages_are_found_and_restored_from_a_backup(in_tmp_path: Path) -> None:
     instance = init("./data")
     for number in range(300):
         ln.ULabel(name=f"label {number} of many, with a long name to fill the pages").save()
@@ -434,7 +434,7 @@ def test_damaged_pages_are_found_and_a_backup_brings_them_back(in_tmp_path: Path
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_what_cannot_be_read_is_said_to_be_so(in_tmp_path: Path, deep: bool) -> None:
+def test_fifo_instead_of_a_file_is_reported_as_unreadable(in_tmp_path: Path, deep: bool) -> None:
     instance = init("./data")
     artifact = ln.Artifact(_file("a.txt", b"1"), run=False).save()
     os.unlink("a.txt")
@@ -446,7 +446,7 @@ def test_what_cannot_be_read_is_said_to_be_so(in_tmp_path: Path, deep: bool) -> 
     instance.db.dispose()
 
 
-def test_of_many_problems_of_a_kind_the_first_are_shown(in_tmp_path: Path) -> None:
+def test_only_the_first_problems_of_a_kind_are_printed(in_tmp_path: Path) -> None:
     init("./data")
     for number in range(60):
         _file(f"{number}.txt", b"%d" % number)
@@ -461,7 +461,7 @@ def test_of_many_problems_of_a_kind_the_first_are_shown(in_tmp_path: Path) -> No
     assert len(typed("fsck", "--json", code=1).json["problems"]) == 60
 
 
-def test_what_it_prints(instance: Instance) -> None:
+def test_fsck_prints_problems_as_text_and_json(instance: Instance) -> None:
     assert typed("fsck").stdout.startswith("nothing wrong; looked at ")
     artifact = ln.Artifact(_file("a.txt", b"1"), run=False).save()
     os.unlink("a.txt")
@@ -482,7 +482,7 @@ def test_what_it_prints(instance: Instance) -> None:
     ]
 
 
-def test_rows_that_share_a_damaged_copy_are_all_named(instance: Instance) -> None:
+def test_all_artifacts_that_share_a_damaged_copy_are_reported(instance: Instance) -> None:
     first, second = (
         ln.Artifact(_file(f"../far/{n}", b"same"), key=f"k{n}", run=False).save() for n in "ab"
     )
@@ -494,7 +494,7 @@ def test_rows_that_share_a_damaged_copy_are_all_named(instance: Instance) -> Non
     }
 
 
-def test_events_in_any_order_leave_tables_that_fit(instance: Instance) -> None:
+def test_events_in_any_order_leave_consistent_tables(instance: Instance) -> None:
     chance = random.Random(7)
     events = []
     for number in range(40):
@@ -523,7 +523,7 @@ def test_events_in_any_order_leave_tables_that_fit(instance: Instance) -> None:
     assert fsck.repair(instance) == 0
 
 
-def test_reading_every_byte_is_shown_to_whoever_looks(
+def test_deep_check_shows_a_progress_bar_on_a_terminal_only(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     init("./data")
@@ -563,7 +563,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     forget_clients()
 
 
-def test_a_bucket_is_checked_as_a_folder_is(in_tmp_path: Path, bucket: Any) -> None:
+def test_bucket_is_checked_like_a_folder(in_tmp_path: Path, bucket: Any) -> None:
     instance = init("s3://lineage/here")
     shutil.rmtree("folder", ignore_errors=True)
     _file("../far/folder/x", b"1")
@@ -600,7 +600,7 @@ def test_a_bucket_is_checked_as_a_folder_is(in_tmp_path: Path, bucket: Any) -> N
     disconnect()
 
 
-def test_a_bucket_out_of_reach_is_said(in_tmp_path: Path, bucket: Any) -> None:
+def test_unreachable_bucket_is_an_error(in_tmp_path: Path, bucket: Any) -> None:
     instance = init("s3://lineage/here")
     artifact = ln.Artifact(_file("../far/a.txt", b"a"), key="a.txt", run=False).save()
     os.environ |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
@@ -611,6 +611,6 @@ def test_a_bucket_out_of_reach_is_said(in_tmp_path: Path, bucket: Any) -> None:
     forget_clients()
 
 
-def test_only_this_instance_is_looked_at(in_tmp_path: Path) -> None:
+def test_fsck_without_an_instance_names_init(in_tmp_path: Path) -> None:
     assert "lamin init" in typed("fsck", code=3).stderr
     assert Transform.__tablename__ == "transform"

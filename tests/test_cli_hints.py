@@ -36,7 +36,7 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_saving_with_standard_output_closed_is_done_and_reading_is_not(folder: Path) -> None:
+def test_save_with_closed_standard_output_succeeds_and_listing_fails(folder: Path) -> None:
     saved = shell("lamin save a.csv >&-")
     assert (saved.returncode, saved.stderr) == (0, "saved artifact a.csv, version 0000\n")
     listed = shell("lamin artifacts >&-")
@@ -45,7 +45,7 @@ def test_saving_with_standard_output_closed_is_done_and_reading_is_not(folder: P
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
-def test_a_full_standard_output_is_named_with_what_was_done(folder: Path) -> None:
+def test_full_standard_output_is_reported_with_the_completed_work(folder: Path) -> None:
     done = shell("lamin save a.csv > /dev/full")
     assert done.returncode == 1
     uid = typed("artifacts", "--json").json[0]["uid"]
@@ -55,13 +55,13 @@ def test_a_full_standard_output_is_named_with_what_was_done(folder: Path) -> Non
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
 @pytest.mark.parametrize("arguments", ["--help", "--version", "lineage --help"])
-def test_help_into_a_full_standard_output_names_it(folder: Path, arguments: str) -> None:
+def test_help_into_a_full_standard_output_is_reported(folder: Path, arguments: str) -> None:
     done = shell(f"lamin {arguments} > /dev/full")
     assert done.returncode == 1
     assert "standard output cannot be written: No space left on device" in done.stderr
 
 
-def test_bytes_that_were_registered_in_place_and_are_gone_name_what_keeps_copies(
+def test_missing_bytes_of_a_file_in_place_suggest_saving_copies(
     folder: Path,
 ) -> None:
     typed("save", "a.csv")
@@ -78,7 +78,7 @@ def test_bytes_that_were_registered_in_place_and_are_gone_name_what_keeps_copies
         ln.connect().lineage.find("nothing-like-it")
 
 
-def test_a_name_that_begins_with_a_dash_is_found_as_the_hint_says(folder: Path) -> None:
+def test_hint_for_a_name_that_begins_with_a_dash_works(folder: Path) -> None:
     (folder / "-x.csv").write_text("x")
     typed("save", "--", "-x.csv")
     for command in ("get", "lineage", "load"):
@@ -86,16 +86,16 @@ def test_a_name_that_begins_with_a_dash_is_found_as_the_hint_says(folder: Path) 
         typed(command, "--", "-x.csv")
 
 
-def test_a_line_end_in_a_key_is_shown_as_an_escape(folder: Path) -> None:
+def test_newline_in_a_key_is_printed_as_an_escape(folder: Path) -> None:
     assert "saved artifact a\\nb.csv, version" in typed("save", "a.csv", "--key", "a\nb.csv").stderr
 
 
-def test_a_backup_is_not_written_into_a_file_called_dash(folder: Path) -> None:
+def test_backup_to_a_dash_is_refused(folder: Path) -> None:
     assert "lamin backup registry.db" in typed("backup", "-", code=2).stderr
     assert not (folder / "-").exists()
 
 
-def test_connect_names_a_database_file_that_is_none_and_a_relative_path(folder: Path) -> None:
+def test_connect_refuses_a_file_that_is_not_a_database_and_a_relative_path(folder: Path) -> None:
     (folder.parent / "elsewhere").mkdir(exist_ok=True)
     os.chdir(folder.parent / "elsewhere")
     (folder / "text.db").write_text("no database")
@@ -106,7 +106,7 @@ def test_connect_names_a_database_file_that_is_none_and_a_relative_path(folder: 
     assert f"lamin connect sqlite:///{Path.cwd()}/sub/x.db" in relative
 
 
-def test_fields_that_cannot_be_updated_and_unknown_kinds_are_refused(folder: Path) -> None:
+def test_read_only_fields_and_unknown_kinds_are_refused(folder: Path) -> None:
     init("./data")
     with pytest.raises(InvalidArgument, match="cannot be changed in many at once") as error:
         ln.Artifact.filter().update(hash="x")

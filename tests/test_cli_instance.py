@@ -30,7 +30,7 @@ from tests.command import lamin, typed
 
 
 @pytest.fixture
-def two(in_tmp_path: Path) -> tuple[Path, Path]:
+def home_and_project(in_tmp_path: Path) -> tuple[Path, Path]:
     """An instance, and a folder elsewhere that is none."""
     for name in ("home", "project"):
         (in_tmp_path / name).mkdir()
@@ -43,8 +43,8 @@ def _info() -> dict[str, str]:
     return facts
 
 
-def test_a_folder_is_connected_and_disconnected(two: tuple[Path, Path]) -> None:
-    home, project = two
+def test_folder_can_be_connected_and_disconnected(home_and_project: tuple[Path, Path]) -> None:
+    home, project = home_and_project
     (project / "below").mkdir()
     os.chdir(project / "below")
     assert "lamin init" in typed("info", code=3).stderr
@@ -62,10 +62,10 @@ def test_a_folder_is_connected_and_disconnected(two: tuple[Path, Path]) -> None:
     assert "is not connected to an instance" in typed("disconnect", code=3).stderr
 
 
-def test_who_shares_a_connected_folder_may_read_where_it_is_connected_to(
-    two: tuple[Path, Path],
+def test_connected_file_is_world_readable_and_instance_settings_are_not(
+    home_and_project: tuple[Path, Path],
 ) -> None:
-    home, project = two
+    home, project = home_and_project
     before = os.umask(0o022)
     try:
         setup.attach(str(home), project)
@@ -78,8 +78,10 @@ def test_who_shares_a_connected_folder_may_read_where_it_is_connected_to(
     ).stat().st_mode & 0o777 == 0o600  # may hold a password
 
 
-def test_files_of_a_connected_folder_have_short_keys(two: tuple[Path, Path]) -> None:
-    home, project = two
+def test_files_of_a_connected_folder_have_relative_keys(
+    home_and_project: tuple[Path, Path],
+) -> None:
+    home, project = home_and_project
     os.chdir(project)
     typed("connect", str(home))
     Path("a.txt").write_text("x")
@@ -88,8 +90,10 @@ def test_files_of_a_connected_folder_have_short_keys(two: tuple[Path, Path]) -> 
     ln.disconnect()
 
 
-def test_the_order_is_flag_variable_folder_user(two: tuple[Path, Path], in_tmp_path: Path) -> None:
-    home, project = two
+def test_instance_is_found_by_flag_then_variable_then_folder_then_user(
+    home_and_project: tuple[Path, Path], in_tmp_path: Path
+) -> None:
+    home, project = home_and_project
     uids = {}
     for name in ("flag", "variable", "folder"):
         instance = Instance.create(in_tmp_path / name, in_tmp_path / name / "data")
@@ -113,32 +117,32 @@ def test_the_order_is_flag_variable_folder_user(two: tuple[Path, Path], in_tmp_p
     assert find_instance() is None
 
 
-def test_a_folder_that_another_program_called_so_is_none(two: tuple[Path, Path]) -> None:
-    _, project = two
+def test_empty_lamin_folder_is_not_an_instance(home_and_project: tuple[Path, Path]) -> None:
+    _, project = home_and_project
     (project / ".lamin").mkdir()
     os.chdir(project)
     assert find_instance() is None
 
 
-def test_an_instance_is_neither_connected_to_another_nor_disconnected(
-    two: tuple[Path, Path],
+def test_instance_folder_cannot_be_connected_or_disconnected(
+    home_and_project: tuple[Path, Path],
 ) -> None:
-    home, _ = two
+    home, _ = home_and_project
     os.chdir(home)
     assert "is an instance itself" in typed("connect", ".", code=4).stderr
     assert "is an instance itself" in typed("disconnect", code=4).stderr
     assert (home / ".lamin" / "instance.toml").exists()
 
 
-def test_what_scripts_for_lamindb_say_is_taken(in_tmp_path: Path) -> None:
+def test_lamindb_options_of_init_and_migrate_are_accepted(in_tmp_path: Path) -> None:
     assert "changes nothing" in typed("init", "--storage", "./data", "--modules", "bionty").stderr
     typed("migrate", "deploy")
     info = typed("info", "--json").json
     assert list(info) == ["version", "instance", "uid", "storage", "database", "schema"]
 
 
-def test_making_one_below_another_is_said(two: tuple[Path, Path]) -> None:
-    home, project = two
+def test_init_below_another_instance_warns(home_and_project: tuple[Path, Path]) -> None:
+    home, project = home_and_project
     (home / "below").mkdir()
     os.chdir(home / "below")
     assert f"{home} has an instance too" in typed("init", "--storage", "./data").stderr
@@ -146,7 +150,7 @@ def test_making_one_below_another_is_said(two: tuple[Path, Path]) -> None:
     assert "has an instance too" not in typed("init", "--storage", "./data").stderr
 
 
-def test_the_first_time_it_says_what_to_do_next_and_then_it_is_there(in_tmp_path: Path) -> None:
+def test_first_init_prints_next_steps_and_a_second_init_does_not(in_tmp_path: Path) -> None:
     first, again = typed("init").stderr, typed("init").stderr
     assert "ln.track() in a script" in first
     assert first.startswith(again)
@@ -154,9 +158,7 @@ def test_the_first_time_it_says_what_to_do_next_and_then_it_is_there(in_tmp_path
     assert (in_tmp_path / ".lamin" / ".gitignore").read_text().endswith("\n*\n")
 
 
-def test_whoever_knows_the_database_knows_the_instance(
-    in_tmp_path: Path, postgres_url: str
-) -> None:
+def test_instance_is_identified_by_its_database_url(in_tmp_path: Path, postgres_url: str) -> None:
     for name in ("first", "second", "third"):
         (in_tmp_path / name).mkdir()
     os.chdir(in_tmp_path / "first")
@@ -188,7 +190,7 @@ def test_whoever_knows_the_database_knows_the_instance(
     ln.disconnect()
 
 
-def test_a_password_in_the_url_is_kept_from_others_and_never_shown(
+def test_password_in_the_database_url_is_never_printed(
     in_tmp_path: Path, postgres_url: str
 ) -> None:
     (in_tmp_path / "first").mkdir()
@@ -209,8 +211,8 @@ def test_a_password_in_the_url_is_kept_from_others_and_never_shown(
 # -- settings
 
 
-def test_each_layer_wins_over_the_next(two: tuple[Path, Path]) -> None:
-    home, _ = two
+def test_settings_layers_override_each_other(home_and_project: tuple[Path, Path]) -> None:
+    home, _ = home_and_project
     os.chdir(home)
 
     def seen() -> tuple[object, str]:
@@ -235,8 +237,8 @@ def test_each_layer_wins_over_the_next(two: tuple[Path, Path]) -> None:
     assert typed("info", "--json").json["uid"]  # the rest of the file is as it was
 
 
-def test_all_settings_are_listed_and_say_who_decided(two: tuple[Path, Path]) -> None:
-    os.chdir(two[0])
+def test_settings_are_listed_with_their_origin(home_and_project: tuple[Path, Path]) -> None:
+    os.chdir(home_and_project[0])
     rows = typed("settings", "--show-origin", "--json").json
     assert {"name": "track_run_inputs", "value": True, "origin": "default"} in rows
     assert "track_run_inputs" in typed("settings").stdout
@@ -252,18 +254,18 @@ def test_all_settings_are_listed_and_say_who_decided(two: tuple[Path, Path]) -> 
         (["settings", "set", "user", ""], "not a name"),
     ],
 )
-def test_a_setting_that_is_none_is_refused(
-    two: tuple[Path, Path], arguments: list[str], message: str
+def test_unknown_setting_is_refused(
+    home_and_project: tuple[Path, Path], arguments: list[str], message: str
 ) -> None:
-    os.chdir(two[0])
+    os.chdir(home_and_project[0])
     assert message in typed(*arguments, code=2).stderr
     with pytest.raises(InvalidArgument):
         ln.settings.verbosty = 1
     assert not hasattr(ln.settings, "_nothing")
 
 
-def test_settings_are_heeded(two: tuple[Path, Path], in_tmp_path: Path) -> None:
-    os.chdir(two[0])
+def test_settings_take_effect(home_and_project: tuple[Path, Path], in_tmp_path: Path) -> None:
+    os.chdir(home_and_project[0])
     typed("settings", "set", "user", "curie", "--user")
     typed("settings", "set", "user_name", "Marie Curie", "--user")
     typed("settings", "set", "cache_dir", str(in_tmp_path / "cache"))
@@ -300,9 +302,9 @@ def _reading(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def archive(two: tuple[Path, Path]) -> Iterator[Path]:
+def archive(home_and_project: tuple[Path, Path]) -> Iterator[Path]:
     """An instance with one artifact, in folders that nobody may write to but may read."""
-    home, _ = two
+    home, _ = home_and_project
     os.chdir(home)
     Path("a.txt").write_text("x")
     ln.connect()
@@ -339,7 +341,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @needs_modes
 @pytest.mark.parametrize("files", ["none", "of a writer", "of a writer that was killed"])
-def test_what_may_only_be_read_can_be_asked(archive: Path, files: str) -> None:
+def test_read_only_instance_can_be_read(archive: Path, files: str) -> None:
     writer = None
     if files == "of a writer":  # who has the database open, and has written to it
         (archive / ".lamin").chmod(0o755)
@@ -365,13 +367,13 @@ def test_what_may_only_be_read_can_be_asked(archive: Path, files: str) -> None:
 
 
 @needs_modes
-def test_what_may_only_be_read_says_so_when_written_to(archive: Path) -> None:
+def test_write_to_a_read_only_instance_raises_read_only(archive: Path) -> None:
     done = _reading("-c", "import lamin_core as ln; ln.ULabel(name='x').save()", folder=archive)
     assert "ReadOnly: " in done.stderr
     assert "may only be read" in done.stderr
 
 
-def test_a_reader_of_postgresql_may_read_and_is_told_so(
+def test_read_only_postgresql_role_can_read_and_write_raises_read_only(
     in_tmp_path: Path, postgres_url: str
 ) -> None:
     instance = Instance.create(in_tmp_path, "./data", postgres_url)
@@ -388,8 +390,10 @@ def test_a_reader_of_postgresql_may_read_and_is_told_so(
         connection.db.dispose()
 
 
-def test_python_says_the_same(two: tuple[Path, Path]) -> None:
-    home, project = two
+def test_attach_and_detach_in_python_match_connect_and_disconnect(
+    home_and_project: tuple[Path, Path],
+) -> None:
+    home, project = home_and_project
     assert ln.setup.attach(str(home), project) == project / ".lamin" / "connected"
     with pytest.raises(Conflict):
         ln.setup.attach(str(project), home)
@@ -399,17 +403,17 @@ def test_python_says_the_same(two: tuple[Path, Path]) -> None:
     ln.disconnect()
 
 
-def test_a_command_in_a_process_of_its_own_finds_it_too(two: tuple[Path, Path]) -> None:
-    home, project = two
+def test_command_in_another_process_uses_the_connected_instance(
+    home_and_project: tuple[Path, Path],
+) -> None:
+    home, project = home_and_project
     lamin("connect", str(home), cwd=project)
     assert json.loads(lamin("info", "--json", cwd=project).stdout)["instance"] == str(
         home / ".lamin"
     )
 
 
-def test_a_name_that_no_index_takes_is_refused_in_our_words(
-    in_tmp_path: Path, database_url: str
-) -> None:
+def test_name_too_long_for_an_index_is_refused(in_tmp_path: Path, database_url: str) -> None:
     instance = ln.setup.init("./data", db=database_url)
     long = "".join(
         random.Random(1).choices(string.ascii_letters, k=5000)
@@ -426,10 +430,10 @@ def test_a_name_that_no_index_takes_is_refused_in_our_words(
     instance.db.dispose()
 
 
-def test_what_a_run_tells_its_children_holds_elsewhere(
-    two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+def test_instance_for_children_is_absolute(
+    home_and_project: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, project = two
+    home, project = home_and_project
     os.chdir(project)
     assert instance_for_children() is None
     typed("connect", "../home")
@@ -440,10 +444,10 @@ def test_what_a_run_tells_its_children_holds_elsewhere(
     assert instance_for_children() == "postgresql://me@host/registry"
 
 
-def test_events_of_engines_go_where_a_folder_is_connected_to(two: tuple[Path, Path]) -> None:
+def test_engine_events_go_to_the_connected_instance(home_and_project: tuple[Path, Path]) -> None:
     from openlineage.lamin.emit.default_sink import destinations
 
-    home, project = two
+    home, project = home_and_project
     os.chdir(project)
     assert [to.name for to in destinations()] == ["nowhere"]
     typed("connect", str(home), "--user")

@@ -86,7 +86,7 @@ _REFUSED = "lamin: standard output cannot be written: "
 @pytest.mark.parametrize(
     "arguments", [["runs"], ["list", "--json"], ["--help"], ["--version"], ["runs", "--help"]]
 )
-def test_output_that_goes_nowhere_is_an_error(
+def test_unwritable_output_is_an_error(
     story: Path, environment: dict[str, str], arguments: list[str]
 ) -> None:
     with open("/dev/full", "w") as full:
@@ -111,7 +111,7 @@ def test_closed_output_is_an_error(
     )
 
 
-def test_closed_output_is_no_error_where_nothing_is_printed(
+def test_closed_output_is_not_an_error_if_nothing_is_printed(
     story: Path, environment: dict[str, str]
 ) -> None:
     done = _shell('"$@" settings set verbosity error >&- <&-', environment)
@@ -122,14 +122,14 @@ def test_closed_output_is_no_error_where_nothing_is_printed(
 
 
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
-def test_errors_that_cannot_be_shown_keep_their_exit_code(
+def test_errors_that_cannot_be_printed_keep_the_exit_code(
     story: Path, environment: dict[str, str], where: str
 ) -> None:
     assert _shell(f'"$@" get nothing {where}', environment).returncode == 3
     assert _shell(f'"$@" settings set verbosity error {where}', environment).returncode == 0
 
 
-def test_with_closed_streams_the_database_takes_no_output(
+def test_closed_streams_do_not_write_into_the_database(
     story: Path, environment: dict[str, str]
 ) -> None:
     assert (
@@ -141,15 +141,13 @@ def test_with_closed_streams_the_database_takes_no_output(
     assert typed("fsck", "--deep").stdout.startswith("nothing wrong")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(
-    story: Path, environment: dict[str, str]
-) -> None:
+def test_closed_pipe_is_not_an_error(story: Path, environment: dict[str, str]) -> None:
     for arguments in ("--help", "--version", "list --json", "runs"):
         done = _shell(f'set -o pipefail; "$@" {arguments} | true', environment)
         assert (done.returncode, done.stderr) == (0, ""), arguments
 
 
-def test_letters_that_an_encoding_lacks_are_escaped(story: Path) -> None:
+def test_characters_that_an_encoding_lacks_are_escaped(story: Path) -> None:
     ln.ULabel(name="größe 名").save()
     disconnect()
     environment = {**os.environ, "PYTHONIOENCODING": "cp1251"}
@@ -231,7 +229,7 @@ def _is_harmless(done: Done, *, is_json: bool = False) -> None:
         json.loads(done.stdout)
 
 
-def test_records_are_shown_with_escapes(planted: Path) -> None:
+def test_records_are_printed_with_escaped_control_characters(planted: Path) -> None:
     for registry in REGISTRIES:
         _are_shown_with_escapes(registry)
 
@@ -261,13 +259,13 @@ ANSWERS = (
 )
 
 
-def test_answers_are_shown_with_escapes(planted: Path) -> None:
+def test_answers_are_printed_with_escaped_control_characters(planted: Path) -> None:
     for arguments in ANSWERS:
         _is_harmless(typed(*arguments, code=None))
         _is_harmless(typed(*arguments, "--json", code=None), is_json=True)
 
 
-def test_lineage_and_differences_are_shown_with_escapes(planted: Path) -> None:
+def test_lineage_and_differences_are_printed_with_escaped_control_characters(planted: Path) -> None:
     runs = [row["uid"] for row in typed("runs", "--json").json]
     for artifact in typed("artifacts", "--json").json:
         for options in ([], ["--down", "4"], ["--json"]):
@@ -278,7 +276,7 @@ def test_lineage_and_differences_are_shown_with_escapes(planted: Path) -> None:
         _is_harmless(typed("why", runs[0], *options))
 
 
-def test_json_keeps_the_values(planted: Path) -> None:
+def test_json_output_has_the_original_values(planted: Path) -> None:
     names = [row["name"] for row in typed("list", "ulabel", "--json").json]
     assert names == [f"label{ESCAPES}"]
 
@@ -309,12 +307,12 @@ TYPED = (
 )
 
 
-def test_what_was_typed_is_repeated_with_escapes(story: Path) -> None:
+def test_arguments_in_errors_are_printed_with_escaped_control_characters(story: Path) -> None:
     for arguments in TYPED:
         _is_harmless(typed(*arguments, code=None))
 
 
-def test_bad_events_are_one_line_of_each_kind(story: Path) -> None:
+def test_bad_events_are_summarized_on_one_line_per_kind(story: Path) -> None:
     bad = [
         *(["{"] * 8),
         *([json.dumps({"a": ESCAPES})] * 1),
@@ -331,7 +329,7 @@ def test_bad_events_are_one_line_of_each_kind(story: Path) -> None:
     _is_harmless(typed("events", "retry", code=1))
 
 
-def test_messages_of_libraries_are_lines_and_tracebacks_are_asked_for(
+def test_library_messages_are_one_line_and_tracebacks_only_on_request(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     try:
@@ -351,7 +349,7 @@ def test_messages_of_libraries_are_lines_and_tracebacks_are_asked_for(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_colours_are_ours_alone(
+def test_only_own_colours_are_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -359,7 +357,7 @@ def test_colours_are_ours_alone(
     assert capsys.readouterr().out == "\x1b[31m\x1b[1mred\\x1b[0m\x1b[0m \\x1b[31mplain\n"
 
 
-def test_an_instance_is_described_with_escapes_in_python_too(
+def test_describe_in_python_escapes_control_characters(
     planted: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     instance: Instance = connect()

@@ -43,7 +43,7 @@ def samples(in_tmp_path: Path) -> Path:
     return in_tmp_path
 
 
-def test_equal_tasks_are_one_box_with_the_colour_of_their_engine(samples: Path) -> None:
+def test_similar_tasks_are_one_box_with_the_colour_of_their_engine(samples: Path) -> None:
     picture = typed("lineage", "merged.csv", "--svg").stdout
     texts = [
         node.text for node in ElementTree.fromstring(picture).iter() if node.tag.endswith("}text")
@@ -64,7 +64,7 @@ def test_graphviz_and_mermaid_have_the_same_boxes_and_links(samples: Path) -> No
         assert f"clean.py x {SAMPLES}" in text
 
 
-def test_a_file_has_the_format_of_its_suffix(samples: Path) -> None:
+def test_format_of_the_output_file_follows_its_suffix(samples: Path) -> None:
     for name in ("f.svg", "f.dot", "f.mmd", "f.json", "f.txt"):
         assert typed("lineage", "merged.csv", "-o", name).stdout == ""
     assert ElementTree.parse(samples / "f.svg").getroot().tag.endswith("svg")
@@ -74,7 +74,7 @@ def test_a_file_has_the_format_of_its_suffix(samples: Path) -> None:
     assert typed("lineage", "--all", "--mermaid").stdout.count("-->") >= 4
 
 
-def test_a_run_is_shown_with_what_it_read_and_what_it_wrote(samples: Path) -> None:
+def test_lineage_of_a_run_shows_its_inputs_and_outputs(samples: Path) -> None:
     lines = typed("lineage", "--run", "merge.py").stdout.splitlines()
     assert lines[0] == "What it read:"
     assert any(line.endswith("4.tsv  v0000") for line in lines)
@@ -82,7 +82,7 @@ def test_a_run_is_shown_with_what_it_read_and_what_it_wrote(samples: Path) -> No
     assert lines[wrote + 2] == "└─ merged.csv  v0000"
 
 
-def test_on_a_terminal_the_tree_fits_and_is_coloured_and_elsewhere_it_is_whole(
+def test_tree_is_coloured_and_fits_only_on_a_terminal(
     samples: Path,
 ) -> None:
     environment = {**os.environ, "COLUMNS": "48", "TERM": "xterm"}
@@ -103,7 +103,7 @@ def test_on_a_terminal_the_tree_fits_and_is_coloured_and_elsewhere_it_is_whole(
     "text",
     ["WWWWWWWWWWWWWWWW", "iiiiiiii", "a3/543053569cd22b9ce8321b418cbbe5", "日本語のファイル"],
 )
-def test_a_box_is_wide_enough_for_its_texts_in_the_widest_usual_font(text: str) -> None:
+def test_box_is_wide_enough_for_its_text(text: str) -> None:
     font = pytest.importorskip("matplotlib.font_manager")
     from matplotlib.ft2font import FT2Font, LoadFlags
 
@@ -115,7 +115,7 @@ def test_a_box_is_wide_enough_for_its_texts_in_the_widest_usual_font(text: str) 
     assert Box(text, text, "", "artifact").width >= pixels(text, 12) + 18
 
 
-def test_one_html_file_has_the_picture_and_runs_nothing(samples: Path) -> None:
+def test_html_output_is_one_file_without_scripts(samples: Path) -> None:
     artifact = ln.Artifact(
         samples / "merged.csv", key="<img src=x onerror=alert(1)>.csv", run=False
     )

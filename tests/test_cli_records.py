@@ -46,7 +46,7 @@ def connected() -> Iterator[None]:
     disconnect()
 
 
-def test_a_file_is_saved_found_and_brought_back(
+def test_file_is_saved_found_and_loaded(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     outside = tmp_path_factory.mktemp("outside") / "b.csv"
@@ -197,7 +197,7 @@ SHAPES: dict[str, list[str]] = {
 """What programs rely on: a field that is gone, or has another name, breaks them."""
 
 
-def test_every_registry_is_listed_in_a_shape_that_stays(folder: Path) -> None:
+def test_list_of_every_registry_has_stable_json_fields(folder: Path) -> None:
     _everything(folder)
     assert set(SHAPES) == set(REGISTRIES)
     assert set(FIELDS) == set(REGISTRIES.values())
@@ -212,7 +212,7 @@ def test_every_registry_is_listed_in_a_shape_that_stays(folder: Path) -> None:
         assert rows[0]["uid"] in typed("get", name, "--uid", rows[0]["uid"]).stdout
 
 
-def test_an_artifact_as_json(folder: Path) -> None:
+def test_artifact_json_has_all_fields(folder: Path) -> None:
     _everything(folder)
     record = typed("get", "a.csv", "--json").json
     run = typed("list", "run", "--json").json[-1]
@@ -246,7 +246,7 @@ def test_an_artifact_as_json(folder: Path) -> None:
     )
 
 
-def test_the_newest_come_first_and_the_limit_holds(folder: Path) -> None:
+def test_list_is_newest_first_and_limited(folder: Path) -> None:
     ln.connect()
     for name in "abcde":
         ln.ULabel(name=f"label {name}").save()
@@ -261,7 +261,7 @@ def test_the_newest_come_first_and_the_limit_holds(folder: Path) -> None:
     assert typed("list", "project", "--json").json == []
 
 
-def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
+def test_annotate_saves_features_labels_and_fields(folder: Path) -> None:
     typed("save", "a.csv")
     ln.connect()
     ln.Feature(name="temperature", dtype=float).save()
@@ -300,7 +300,7 @@ def test_what_is_said_of_a_record_is_kept(folder: Path) -> None:
     }
 
 
-def test_a_misfit_is_a_failed_check_and_exits_with_4(folder: Path) -> None:
+def test_failed_schema_check_exits_with_4(folder: Path) -> None:
     typed("save", "a.csv")
     with connected():
         feature = ln.Feature(name="x", dtype=int).save()
@@ -342,7 +342,7 @@ def test_a_misfit_is_a_failed_check_and_exits_with_4(folder: Path) -> None:
         (["delete", "nowhere.csv", "--yes"], 3, "lamin artifacts"),
     ],
 )
-def test_errors_say_what_and_what_to_do(
+def test_errors_have_a_message_and_a_hint(
     in_tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     init("./data")
@@ -355,7 +355,7 @@ def test_errors_say_what_and_what_to_do(
     assert done.stdout == ""
 
 
-def test_deleting_asks_on_a_terminal(in_tmp_path: Path) -> None:
+def test_delete_asks_for_confirmation_on_a_terminal(in_tmp_path: Path) -> None:
     init("./data")
     Path("a.csv").write_text("x")
     typed("save", "a.csv")
@@ -370,7 +370,7 @@ def test_deleting_asks_on_a_terminal(in_tmp_path: Path) -> None:
     assert typed("list", "artifact", "--json").json == []
 
 
-def test_a_label_is_deleted_by_its_name(folder: Path) -> None:
+def test_label_is_deleted_by_name(folder: Path) -> None:
     ln.connect()
     ln.ULabel(name="good").save()
     disconnect()
@@ -378,7 +378,7 @@ def test_a_label_is_deleted_by_its_name(folder: Path) -> None:
     assert typed("list", "ulabel", "--json").json == []
 
 
-def test_describe_is_for_people_and_a_pipe_is_plain(in_tmp_path: Path) -> None:
+def test_describe_into_a_pipe_is_plain_text(in_tmp_path: Path) -> None:
     init("./data")
     Path("a.csv").write_text("x")
     typed("save", "a.csv", "--description", "one")
@@ -415,7 +415,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     assert completed("lamin settings get verb") == ["verbosity"]
 
 
-def test_a_run_is_named_by_its_openlineage_run_id_in_every_command(folder: Path) -> None:
+def test_run_is_found_by_openlineage_run_id_in_every_command(folder: Path) -> None:
     with connected(), ln.run("first.py") as run:
         pass
     for name in (run.uid, run.external_id, run.external_id.upper()):
@@ -436,7 +436,7 @@ def test_a_run_is_named_by_its_openlineage_run_id_in_every_command(folder: Path)
         assert ln.Run.filter(uid=run.uid).count() == 0
 
 
-def test_a_copy_of_known_bytes_is_shown_but_not_changed(folder: Path, outside: Path) -> None:
+def test_copy_of_known_bytes_can_be_shown_but_not_changed(folder: Path, outside: Path) -> None:
     uid = typed("save", "a.csv").stdout.strip()
     copy = outside / "from mail.csv"
     copy.write_text("x\n1\n")
@@ -454,7 +454,7 @@ def test_a_copy_of_known_bytes_is_shown_but_not_changed(folder: Path, outside: P
     assert "names 2 records" in typed("get", str(copy), code=4).stderr
 
 
-def test_what_is_changed_is_the_record_that_was_named(folder: Path, outside: Path) -> None:
+def test_commands_change_only_the_exactly_named_record(folder: Path, outside: Path) -> None:
     """Paths and names that are nearly those of other records, or their uids."""
     (outside / "a.csv").write_text("another")
     typed("save", "a.csv")
@@ -490,7 +490,7 @@ def test_what_is_changed_is_the_record_that_was_named(folder: Path, outside: Pat
         assert {label.name for label in ln.ULabel.all()} == {"rawX1", "50%", twin.name}
 
 
-def test_a_deleted_record_is_explained(folder: Path) -> None:
+def test_deleted_record_error_explains_the_deletion(folder: Path) -> None:
     uid = typed("save", "a.csv").stdout.strip()
     typed("delete", "a.csv", "--yes")
     assert "'a.csv' is in the trash" in typed("get", "a.csv", code=3).stderr
@@ -510,7 +510,7 @@ def test_a_deleted_record_is_explained(folder: Path) -> None:
     assert "was deleted for good on 2" in typed("get", "transform", transform.uid, code=3).stderr
 
 
-def test_several_runs_of_a_name_are_listed(folder: Path) -> None:
+def test_several_runs_of_the_same_name_are_listed(folder: Path) -> None:
     with connected():
         for _ in range(2):
             with ln.run("fit.py"):
@@ -520,7 +520,7 @@ def test_several_runs_of_a_name_are_listed(folder: Path) -> None:
     assert ".first()" not in error
 
 
-def test_a_new_version_is_of_the_record_with_the_whole_stem(folder: Path) -> None:
+def test_new_version_needs_the_whole_stem_uid(folder: Path) -> None:
     uid = typed("save", "a.csv").stdout.strip()
     Path("b.csv").write_text("x\n2\n")
     for stem in ("", uid[0], uid[:15]):

@@ -24,7 +24,7 @@ from tests.command import lamin, on_terminal, typed
 LAMIN = str(Path(sys.executable).with_name("lamin"))
 
 
-def test_every_summary_is_the_help_of_its_command() -> None:
+def test_summaries_in_the_help_match_the_commands() -> None:
     """`lamin --help` reads summaries from the sources: they are what the commands themselves say."""
     context = click.Context(group, info_name="lamin", terminal_width=400, max_content_width=400)
     assert isinstance(group, Commands)
@@ -53,7 +53,7 @@ def _typed_in(line: str) -> list[list[str]]:
     return [shlex.split(part.replace("$?", "0")) for part in parts if part.startswith("lamin ")]
 
 
-def test_every_command_shows_an_example_that_it_takes() -> None:
+def test_example_in_the_help_of_every_command_parses() -> None:
     for words, command in _below(["lamin"], group):
         if words in (["lamin"], ["lamin", "nextflow"]):  # the start, and what is Nextflow's
             continue
@@ -68,7 +68,7 @@ def test_every_command_shows_an_example_that_it_takes() -> None:
             assert not context.args or isinstance(command, click.Group), example
 
 
-def test_the_help_names_every_command_under_what_it_is_for() -> None:
+def test_help_lists_every_command_in_a_section() -> None:
     shown = typed("--help").stdout
     assert [title for title in SECTIONS if f"\n{title}:\n" not in shown] == []
     assert "Others:" not in shown
@@ -76,7 +76,7 @@ def test_the_help_names_every_command_under_what_it_is_for() -> None:
     assert " ..." not in re.sub(r"main\.nf \.\.\.|ARGS\]\.\.\.", "", shown)
 
 
-def test_help_loads_no_command_and_nothing_heavy() -> None:
+def test_help_imports_no_command_module() -> None:
     code = """
 import sys
 from lamin_core.cli import lamin
@@ -88,7 +88,7 @@ finally: print([m for m in ("sqlalchemy", "lamin_core.cli.lineage", "openlineage
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_version_does_not_look_through_installed_packages() -> None:
+def test_version_option_does_not_import_importlib_metadata() -> None:
     code = """
 import sys
 from lamin_core.cli import lamin
@@ -99,7 +99,7 @@ print([m for m in ("importlib.metadata", "sqlalchemy", "rich", "lamin_core.insta
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_version_imports_little() -> None:
+def test_version_option_imports_few_modules() -> None:
     code = """
 import sys
 from lamin_core.cli import lamin
@@ -117,7 +117,7 @@ def _site() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-def test_the_version_is_there_at_once() -> None:
+def test_version_option_takes_little_time() -> None:
     took = []  # in processor time: how busy the machine is with other things is not the point
     for _ in range(5):
         before = os.times()
@@ -141,13 +141,13 @@ def test_the_version_is_there_at_once() -> None:
         (["--debg"], "Did you mean '--debug'?"),
     ],
 )
-def test_what_is_misspelt_is_asked_back(arguments: list[str], message: str) -> None:
+def test_misspelled_command_or_option_gets_a_suggestion(arguments: list[str], message: str) -> None:
     done = typed(*arguments, code=2)
     assert message in done.stderr
     assert done.stdout == ""
 
 
-def test_an_error_is_what_why_and_what_to_type() -> None:
+def test_error_lines_are_message_reason_and_hint() -> None:
     error = Unavailable("'/data' takes no more", hint="free some space")
     error.__cause__ = OSError(28, "No space left on device")
     assert errors.lines(error)[1:] == [
@@ -159,7 +159,7 @@ def test_an_error_is_what_why_and_what_to_type() -> None:
     assert len(errors.lines(error)) == 1
 
 
-def test_a_bug_is_no_traceback_unless_it_is_asked_for(in_tmp_path: Path) -> None:
+def test_internal_error_shows_a_traceback_only_in_debug_mode(in_tmp_path: Path) -> None:
     broken = "from lamin_core import cli; cli._BUILT_IN['broken'] = 'nowhere.at.all:x'; cli.main()"
     run = [sys.executable, "-c", broken]
     done = subprocess.run([*run, "broken"], capture_output=True, text=True, check=False)
@@ -187,7 +187,7 @@ cli.main(["wait"])
 """
 
 
-def test_an_interrupt_is_130(in_tmp_path: Path) -> None:
+def test_interrupt_exits_with_130(in_tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", WAIT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -212,11 +212,11 @@ def test_an_interrupt_is_130(in_tmp_path: Path) -> None:
         ({"TERM": "dumb"}, False),
     ],
 )
-def test_who_decides_on_colour(environment: dict[str, str], coloured: bool | None) -> None:
+def test_environment_decides_on_colour(environment: dict[str, str], coloured: bool | None) -> None:
     assert colour(environment) is coloured
 
 
-def test_colour_is_for_terminals(in_tmp_path: Path) -> None:
+def test_colour_is_used_on_terminals_only(in_tmp_path: Path) -> None:
     plain = {
         name: value
         for name, value in os.environ.items()
@@ -255,7 +255,7 @@ def test_bash_completes_commands_and_options(in_tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_scripts_of_the_other_shells_are_read_by_them(shell: str, in_tmp_path: Path) -> None:
+def test_completion_scripts_are_valid_in_zsh_and_fish(shell: str, in_tmp_path: Path) -> None:
     script = typed("completion", shell).stdout
     assert f"_LAMIN_COMPLETE={shell}_complete" in script
     if shutil.which(shell) is not None:

@@ -40,13 +40,13 @@ def project(in_tmp_path: Path, database_url: str) -> Path:
     return in_tmp_path
 
 
-def test_status_of_a_project_with_nothing_to_do_says_so(project: Path) -> None:
+def test_status_of_a_clean_project_is_clean(project: Path) -> None:
     assert typed("status").stdout == "nothing is outdated, changed, running, failed or waiting\n"
     os.utime(project / "table.csv")  # touched, with the same bytes
     assert typed("status", "--json").json["is_clean"]
 
 
-def test_status_names_what_is_outdated_changed_failed_and_waiting(project: Path) -> None:
+def test_status_lists_outdated_changed_failed_and_waiting(project: Path) -> None:
     (project / "raw.csv").write_text("2\n")
     (project / "table.csv").unlink()
     assert [(row["key"], row["change"]) for row in typed("status", "--json").json["changed"]] == [
@@ -75,7 +75,7 @@ def test_status_names_what_is_outdated_changed_failed_and_waiting(project: Path)
     assert "ValueError: no such column" in text
 
 
-def test_a_failure_that_ran_again_well_is_not_in_the_status(project: Path) -> None:
+def test_status_omits_a_failure_after_a_successful_rerun(project: Path) -> None:
     with connected() as instance:
         with pytest.raises(ValueError, match="first"), ln.run("plot.py"):
             raise ValueError("first")
@@ -85,7 +85,7 @@ def test_a_failure_that_ran_again_well_is_not_in_the_status(project: Path) -> No
     assert typed("status", "--json").json["failed"] == []
 
 
-def test_prune_trashes_what_is_gone_and_nothing_needs_and_undelete_brings_it_back(
+def test_prune_trashes_missing_unused_artifacts_and_undelete_restores_them(
     project: Path,
 ) -> None:
     with connected():
@@ -106,7 +106,7 @@ def test_prune_trashes_what_is_gone_and_nothing_needs_and_undelete_brings_it_bac
     assert "lamin artifacts --trash" in typed("undelete", "vanished.csv", code=3).stderr
 
 
-def test_undelete_brings_back_labels_and_says_where_there_is_no_trash(project: Path) -> None:
+def test_undelete_restores_labels_and_explains_kinds_without_trash(project: Path) -> None:
     (project / "a.csv").write_text("a")
     typed("save", "a.csv")
     typed("annotate", "a.csv", "--labels", "raw")
@@ -118,7 +118,7 @@ def test_undelete_brings_back_labels_and_says_where_there_is_no_trash(project: P
     assert "name one record" in typed("undelete", code=2).stderr
 
 
-def test_prune_keeps_everything_of_a_storage_that_is_not_there(
+def test_prune_skips_artifacts_of_an_absent_storage(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     away = tmp_path_factory.mktemp("mounted")
@@ -130,7 +130,7 @@ def test_prune_keeps_everything_of_a_storage_that_is_not_there(
     assert "x.csv" not in typed("prune", "--dry-run").stdout
 
 
-def test_artifacts_are_chosen_by_label_feature_and_project(project: Path) -> None:
+def test_artifacts_are_filtered_by_label_feature_and_project(project: Path) -> None:
     typed("feature", "create", "temperature", "--dtype", "float", "--unit", "celsius")
     typed("feature", "create", "site")
     for key, value, site in (("raw.csv", "21.5", "Oslo"), ("table.csv", "4", "Bergen")):

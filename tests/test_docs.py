@@ -235,9 +235,9 @@ class Session:
                 self._output.close()
                 assert code == 0, f"Python ended with {code}:\n{text}"
         finally:
-            self._end_what_is_left()
+            self._end_background_processes()
 
-    def _end_what_is_left(self) -> None:
+    def _end_background_processes(self) -> None:
         for kind in (signal.SIGTERM, signal.SIGKILL):
             alive = [group for group in self._groups if _is_alive(group)]
             for group in alive:
@@ -266,7 +266,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_page_runs(path: Path, folder: Path, request: pytest.FixtureRequest) -> None:
+def test_page_runs(path: Path, folder: Path, request: pytest.FixtureRequest) -> None:
     if "prefect server" in read(path.read_text("utf-8")).setup:
         os.environ.update(request.getfixturevalue("prefect_environment"))
     play(path, folder)
@@ -319,7 +319,7 @@ def _run(block: Block, session: Session) -> None:
         )
 
 
-def test_there_are_pages() -> None:
+def test_pages_are_found() -> None:
     assert ROOT / "README.md" in PAGES
     assert len(PAGES) > 1
 
@@ -343,7 +343,7 @@ def block(language: str, text: str, directive: str | None = None) -> str:
     return f"{comment}{FENCE}{language}\n{text}\n{FENCE}\n\n"
 
 
-def test_blocks_share_a_session(write: Any) -> None:
+def test_blocks_of_a_page_share_a_session(write: Any) -> None:
     write(
         block("python", "x = 3\nopen('x.txt', 'w').write('x')")
         + block("bash", "test -f x.txt\nmkdir sub\ncd sub\nexport COLOUR='deep blue'")
@@ -360,7 +360,7 @@ def test_blocks_share_a_session(write: Any) -> None:
     )
 
 
-def test_a_server_in_the_background_ends_with_the_page(write: Any, tmp_path: Path) -> None:
+def test_background_server_ends_with_the_page(write: Any, tmp_path: Path) -> None:
     write(block("bash", "sleep 1000 &\necho $! > pid"))
     pid = int((tmp_path / "page" / "pid").read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
@@ -384,7 +384,7 @@ def test_a_server_in_the_background_ends_with_the_page(write: Any, tmp_path: Pat
     ],
     ids=range(12),
 )
-def test_what_does_not_work_fails_its_page(write: Any, text: str, complaint: str) -> None:
+def test_failing_block_fails_its_page(write: Any, text: str, complaint: str) -> None:
     with pytest.raises(AssertionError) as failure:
         write(text)
     assert complaint in str(failure.value)

@@ -33,7 +33,7 @@ def _modules() -> list[str]:
 
 
 @pytest.mark.parametrize("name", _modules())
-def test_examples(name: str, in_tmp_path: Path) -> None:
+def test_docstring_examples_run(name: str, in_tmp_path: Path) -> None:
     results = doctest.testmod(
         importlib.import_module(name),
         optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.FAIL_FAST,

@@ -54,7 +54,7 @@ def test_every_public_name_exists() -> None:
     assert set(lamin_core.__all__) <= set(dir(lamin_core))
 
 
-def test_every_command_is_documented_and_explains_itself() -> None:
+def test_every_command_is_documented_and_has_help() -> None:
     commands = dict(_commands())
     assert len(commands) > 5
     assert [typed for typed in commands if typed not in TEXT] == []
@@ -95,7 +95,7 @@ def test_every_extra_is_documented() -> None:
     assert [name for name in extras if not re.search(rf"\[[\w,]*\b{name}\b[\w,]*\]", TEXT)] == []
 
 
-def test_every_page_can_be_reached_and_no_link_is_dead() -> None:
+def test_every_page_is_linked_and_no_link_is_dead() -> None:
     linked = {ROOT / "README.md"}
     dead = []
     for page in [path for path in PAGES if path.exists()]:

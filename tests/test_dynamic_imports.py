@@ -44,19 +44,19 @@ LOOKED_FOR = {("lamin_core.admin.doctor.machine", name) for name in INTEGRATIONS
 """`lamin doctor` says which of them are installed; it loads none."""
 
 
-def test_imports_by_string_run_downwards() -> None:
+def test_imports_by_string_follow_the_layers() -> None:
     imports = set(_imports_by_string())
     assert {pair for pair in imports if not _is_upwards(*pair)} <= DOWNWARDS
     assert {pair for pair in imports if _is_upwards(*pair)} <= UPWARDS
 
 
-def test_no_string_names_a_module_above() -> None:
+def test_module_names_in_strings_follow_the_layers() -> None:
     """Not in a table either that something else imports from."""
     upwards = {pair for pair in _modules_in_strings() if _is_upwards(*pair)}
     assert upwards <= UPWARDS | LOOKED_FOR
 
 
-def test_sinks_are_registered_by_the_half_that_has_them() -> None:
+def test_registry_sink_is_registered_as_an_entry_point() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     registered = project["entry-points"]["openlineage.lamin.sinks"]
     assert registered == {"registry": "openlineage.lamin.receive.registry_sink:RegistrySink"}

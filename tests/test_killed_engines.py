@@ -133,7 +133,7 @@ Engine = Callable[[pytest.FixtureRequest], tuple[list[str], dict[str, str], str]
 
 
 @pytest.mark.parametrize("engine", [snakemake, prefect, nextflow])
-def test_what_a_killed_engine_has_left_is_lost(
+def test_runs_of_a_killed_engine_are_marked_lost(
     engine: Engine, instance: Instance, request: pytest.FixtureRequest
 ) -> None:
     command, variables, top = engine(request)
@@ -141,9 +141,9 @@ def test_what_a_killed_engine_has_left_is_lost(
         wait_for({top: "running", "quick": "completed", "slow": "running"})
         assert instance.runs.find_lost() == 0
         end(process)
-        of_elsewhere(True)
+        set_other_host(True)
         assert instance.runs.find_lost() == 0
-        of_elsewhere(False)
+        set_other_host(False)
         listed = json.loads(lamin("runs", "--json").stdout)
     assert {row["status"] for row in listed} == {"completed", "lost"}
     lost = {top: "lost", "quick": "completed", "slow": "lost"}
@@ -152,7 +152,7 @@ def test_what_a_killed_engine_has_left_is_lost(
     assert statuses() == lost
 
 
-def of_elsewhere(is_so: bool) -> None:
+def set_other_host(is_so: bool) -> None:
     """Have the registry believe that all of it happens on another machine, or not any more."""
     host = ln.Run.filter(transform__key__endswith="slow").one().host
     instance = ln.connect()
@@ -160,7 +160,7 @@ def of_elsewhere(is_so: bool) -> None:
         session.execute(update(Run).values(host=f"{host}-b" if is_so else host.removesuffix("-b")))
 
 
-def test_the_next_start_of_snakemake_closes_what_was_killed(
+def test_next_start_of_snakemake_ends_the_killed_runs(
     instance: Instance, request: pytest.FixtureRequest
 ) -> None:
     command, _, top = snakemake(request)
@@ -178,7 +178,7 @@ def test_the_next_start_of_snakemake_closes_what_was_killed(
     ]
 
 
-def test_what_an_engine_has_said_of_the_end_holds_whenever_it_arrives(
+def test_late_end_events_replace_the_lost_status(
     instance: Instance, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     command, _, top = snakemake(request)

@@ -21,7 +21,7 @@ def odd_messages(source: str) -> Iterator[str]:
                     yield ast.unparse(node)
 
 
-def test_no_message_of_the_core_says_that_a_value_is_no_thing() -> None:
+def test_messages_name_the_problem_before_the_value() -> None:
     found_in = {}
     for path in sorted((ROOT / "lamin_core").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
@@ -31,7 +31,7 @@ def test_no_message_of_the_core_says_that_a_value_is_no_thing() -> None:
     assert found_in == {}
 
 
-def test_an_odd_message_is_noticed() -> None:
+def test_odd_message_is_detected() -> None:
     assert list(odd_messages('f"{text!r} is no number"')) == ["f'{text!r} is no number'"]
     assert list(odd_messages('f"not a number: {text!r}"')) == []
     assert list(odd_messages('f"{path} is no longer there"')) == []

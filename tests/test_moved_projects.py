@@ -58,7 +58,7 @@ def _keys() -> set[str]:
     return {artifact["key"] for artifact in typed("list", "artifact", "--json").json}
 
 
-def test_project_moved_finds_bytes_and_goes_on(project: Path) -> None:
+def test_moved_project_finds_its_files_and_can_be_used(project: Path) -> None:
     keys = _keys()
     moved = _move(project, "two")
     assert len(_lineage("sorted.txt")["runs"]) == 1
@@ -76,7 +76,7 @@ def test_project_moved_finds_bytes_and_goes_on(project: Path) -> None:
     assert roots == {str(moved), str(moved / "data")}
 
 
-def test_project_moved_keeps_transforms_of_programs_and_scripts(project: Path) -> None:
+def test_moved_project_keeps_transforms_of_programs_and_scripts(project: Path) -> None:
     Path("script.py").write_text("import lamin_core as ln\nln.track()\nln.finish()\n")
     subprocess.run([sys.executable, "script.py"], check=True)
     _move(project, "two")
@@ -87,7 +87,7 @@ def test_project_moved_keeps_transforms_of_programs_and_scripts(project: Path) -
     assert sorted(keys) == ["script.py", "sort"]
 
 
-def test_project_copied_beside_the_original_is_a_registry_of_its_own(project: Path) -> None:
+def test_copied_project_is_a_registry_of_its_own(project: Path) -> None:
     copy = project.with_name("copy")
     shutil.copytree(project, copy)
     os.chdir(copy)
@@ -101,7 +101,9 @@ def test_project_copied_beside_the_original_is_a_registry_of_its_own(project: Pa
 
 
 @needs_root
-def test_project_moved_is_still_read_by_who_may_not_write(disk: Path, alice: Person) -> None:
+def test_moved_project_can_be_read_by_a_user_without_write_permission(
+    disk: Path, alice: Person
+) -> None:
     folder = disk / "one"
     folder.mkdir()
     os.chown(folder, 0, GROUP)
@@ -115,7 +117,7 @@ def test_project_moved_is_still_read_by_who_may_not_write(disk: Path, alice: Per
     assert done.stdout.strip() == str(moved / "kept.csv")
 
 
-def test_project_opened_through_a_link_records_under_the_same_keys(project: Path) -> None:
+def test_project_opened_through_a_link_records_the_same_keys(project: Path) -> None:
     link = project.with_name("link")
     link.symlink_to(project)
     keys = _keys()
@@ -143,7 +145,7 @@ def _registry(database: Database) -> tuple[set[str | None], set[str]]:
         return keys, {storage.root for storage in session.query(Storage)}
 
 
-def test_events_of_before_a_move_are_rebuilt_and_taken_later_without_doubles(
+def test_events_before_a_move_are_rebuilt_and_later_ones_ingested_without_duplicates(
     in_tmp_path: Path,
 ) -> None:
     old = in_tmp_path / "one"
@@ -171,7 +173,7 @@ def test_events_of_before_a_move_are_rebuilt_and_taken_later_without_doubles(
     instance.db.dispose()
 
 
-def test_project_moved_back_and_forth_is_noted_once_each(in_tmp_path: Path) -> None:
+def test_repeated_moves_are_recorded_once_per_folder(in_tmp_path: Path) -> None:
     folder = in_tmp_path / "one"
     folder.mkdir()
     Instance.create(folder, "./data").db.dispose()
@@ -197,7 +199,7 @@ def elsewhere(in_tmp_path: Path, database_url: str) -> Instance:
     return instance
 
 
-def test_storage_moved_is_named_by_messages_and_mended_by_the_command(
+def test_moved_storage_is_named_by_errors_and_fixed_by_storage_move(
     elsewhere: Instance, in_tmp_path: Path
 ) -> None:
     old, new = in_tmp_path / "disk", in_tmp_path / "archive" / "disk"
@@ -216,7 +218,7 @@ def test_storage_moved_is_named_by_messages_and_mended_by_the_command(
     disconnect()
 
 
-def test_storage_move_to_another_storage_or_of_none_is_refused(
+def test_storage_move_to_another_or_from_an_unknown_storage_is_refused(
     elsewhere: Instance, in_tmp_path: Path
 ) -> None:
     database = elsewhere.db
@@ -231,7 +233,7 @@ def test_storage_move_to_another_storage_or_of_none_is_refused(
     disconnect()
 
 
-def test_storage_move_lets_events_of_another_machine_mean_files_here(
+def test_storage_move_maps_events_of_another_machine_to_local_files(
     elsewhere: Instance, in_tmp_path: Path
 ) -> None:
     remote, here = Path("/cluster/scratch/lab"), in_tmp_path / "project"
@@ -243,7 +245,7 @@ def test_storage_move_lets_events_of_another_machine_mean_files_here(
     disconnect()
 
 
-def test_storage_root_is_asked_by_its_absolute_path(project: Path) -> None:
+def test_storage_root_is_queried_by_its_absolute_path(project: Path) -> None:
     moved = _move(project, "two")
     instance = ln.connect()
     roots = [str(moved), str(moved / "data")]

@@ -59,7 +59,9 @@ def starts(played: Played) -> dict[str, Event]:
     return {run(event)["name"]: event for event in events}
 
 
-def test_tasks_of_an_array_are_runs_of_their_own_and_know_it(folder: Path, played: Played) -> None:
+def test_array_job_tasks_are_separate_runs_and_get_their_own_parent(
+    folder: Path, played: Played
+) -> None:
     wrappers = [path.read_text() for path in folder.glob("work/*/*/.command.run")]
     assert [text.count("#SBATCH --array 0-1") for text in wrappers].count(1) == 1
     ends = played.events_of("make", "COMPLETE")
@@ -72,7 +74,7 @@ def test_tasks_of_an_array_are_runs_of_their_own_and_know_it(folder: Path, playe
         assert {"realtime", "duration", "cpus"} <= run(event)["details"].keys()
 
 
-def test_collected_file_is_made_by_the_operator_from_the_files_that_went_in(played: Played) -> None:
+def test_collected_file_is_the_output_of_its_operator_from_the_input_files(played: Played) -> None:
     assert {name: names(event, "inputs") for name, event in starts(played).items()} == {
         "collectFile (all.txt)": ["part.txt", "part.txt"],
         "collectFile (a.log)": ["a.log"],

@@ -66,7 +66,9 @@ def run_of(process: str) -> ln.Run:
     return run
 
 
-def test_it_belongs_to_the_task(instance: Instance, tmp_path: Path) -> None:
+def test_tracking_in_a_nextflow_task_belongs_to_the_task(
+    instance: Instance, tmp_path: Path
+) -> None:
     folder = tmp_path / "prep"
     folder.mkdir()
     (folder / "main.nf").write_text(PIPELINE.replace("PYTHON", sys.executable))

@@ -70,9 +70,7 @@ def story(played: Played) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("version", ["22.10.7", "24.10.0", "25.04.4"])
-def test_tasks_that_a_failure_elsewhere_ends_are_aborted_not_failed(
-    version: str, folder: Path
-) -> None:
+def test_running_tasks_are_aborted_when_another_task_fails(version: str, folder: Path) -> None:
     played = play(folder, "run", ENDING, "--bad", "true", "-name", "workflow", NXF_VER=version)
     assert played.code == 1
     assert story(played) == [("BAD", "FAIL"), ("SLOW (100)", "ABORT"), ("workflow", "FAIL")]
@@ -86,7 +84,9 @@ def test_tasks_that_a_failure_elsewhere_ends_are_aborted_not_failed(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_us_ends_nextflow_in_its_own_way(number: signal.Signals, folder: Path) -> None:
+def test_signal_is_forwarded_and_nextflow_aborts_its_tasks(
+    number: signal.Signals, folder: Path
+) -> None:
     running = start(folder, "run", ENDING, "-name", "workflow")
     wait_until(lambda: starts(folder) >= 3)
     running.send_signal(number)
@@ -106,7 +106,7 @@ def java_below(running: subprocess.Popen[bytes]) -> int:
     return int(children[0])
 
 
-def test_what_was_running_when_nextflow_was_killed_is_aborted(folder: Path) -> None:
+def test_running_tasks_of_a_killed_nextflow_are_aborted(folder: Path) -> None:
     running = start(folder, "run", ENDING, "-name", "workflow")
     wait_until(lambda: starts(folder) >= 3)
     os.kill(java_below(running), signal.SIGKILL)
@@ -121,7 +121,9 @@ def test_what_was_running_when_nextflow_was_killed_is_aborted(folder: Path) -> N
     end_group(running)
 
 
-def test_when_we_are_killed_nextflow_goes_on_and_its_events_wait_in_the_spool(folder: Path) -> None:
+def test_nextflow_continues_when_the_launcher_is_killed_and_its_events_are_spooled(
+    folder: Path,
+) -> None:
     running = start(folder, "run", str(PIPELINES / "retry.nf"))
     wait_until(lambda: list((folder / "spool").glob("*-nextflow-*.ndjson")))
     running.kill()
@@ -144,7 +146,7 @@ def end_group(running: subprocess.Popen[bytes]) -> None:
     os.killpg(running.pid, signal.SIGKILL)
 
 
-def test_a_script_that_does_not_compile_is_a_workflow_that_failed(folder: Path) -> None:
+def test_script_that_does_not_compile_is_a_failed_workflow(folder: Path) -> None:
     (folder / "broken.nf").write_text("workflow { error 'a reason of my own' }\n")
     played = play(folder, "run", "broken.nf")
     assert played.code == 1
@@ -152,7 +154,7 @@ def test_a_script_that_does_not_compile_is_a_workflow_that_failed(folder: Path) 
     assert source(played.only_event("", "START")).startswith("workflow")
 
 
-def test_an_endpoint_that_hangs_costs_a_moment_and_one_line(folder: Path) -> None:
+def test_hanging_endpoint_costs_little_time_and_one_warning(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         played = play(
@@ -164,7 +166,7 @@ def test_an_endpoint_that_hangs_costs_a_moment_and_one_line(folder: Path) -> Non
     assert played.only_event("", "START")
 
 
-def test_a_spool_that_cannot_be_written_costs_lines_and_nothing_else(folder: Path) -> None:
+def test_unwritable_spool_costs_only_warnings(folder: Path) -> None:
     (folder / "spool").write_text("a file is in the way")
     done = subprocess.run(
         [*COMMAND, "run", str(PIPELINES / "retry.nf")],
@@ -194,7 +196,7 @@ class _Receiver(http.server.BaseHTTPRequestHandler):
         """Nothing on the terminal."""
 
 
-def test_nothing_is_sent_where_openlineage_is_disabled(folder: Path) -> None:
+def test_openlineage_disabled_sends_nothing(folder: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Receiver) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -213,7 +215,7 @@ def test_nothing_is_sent_where_openlineage_is_disabled(folder: Path) -> None:
     assert "sEcretKey1" not in sent_text
 
 
-def test_every_destination_gets_the_events_and_a_failing_one_is_tried_again(folder: Path) -> None:
+def test_every_destination_gets_the_events_and_failures_are_retried(folder: Path) -> None:
     answers = iter([(503, b"come again"), (500, b"")])
     with (
         receiving(lambda *_: next(answers, (200, b"{}"))) as busy,

@@ -120,7 +120,7 @@ def all_lines(database: Database) -> list[str]:
         return list(lines(session))
 
 
-def test_import_of_a_launch_folder_is_what_the_observer_recorded(
+def test_import_of_a_launch_folder_equals_what_the_observer_recorded(
     folder: Path, live: list[Played], receiver: Instance, observed: set[tuple[object, ...]]
 ) -> None:
     assert [played.code for played in live] == [0, 0, 0, 0, 1]
@@ -149,7 +149,7 @@ def test_import_twice_changes_nothing(folder: Path, live: list[Played], receiver
     assert all_lines(receiver.db) == before
 
 
-def test_import_after_the_observer_doubles_nothing(
+def test_import_after_the_observer_adds_nothing(
     folder: Path, live: list[Played], receiver: Instance
 ) -> None:
     ingest(receiver.db, [parse(event) for played in live for event in played.events])
@@ -158,7 +158,7 @@ def test_import_after_the_observer_doubles_nothing(
     assert all_lines(receiver.db) == before
 
 
-def test_observed_events_after_an_import_double_nothing(
+def test_observed_events_after_an_import_add_nothing(
     folder: Path, live: list[Played], receiver: Instance
 ) -> None:
     imported_runs(folder)

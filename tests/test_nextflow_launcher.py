@@ -76,9 +76,7 @@ def test_arguments_output_and_exit_code_pass_through(tmp_path: Path) -> None:
     assert not (tmp_path / "spool").exists()
 
 
-def test_the_nextflow_on_the_path_comes_first_with_its_own_options(
-    tmp_path: Path, cache: Path
-) -> None:
+def test_nextflow_on_the_path_is_used_with_its_own_options(tmp_path: Path, cache: Path) -> None:
     jars = jar_cache.jars("nextflow-25.04.4")
     script(
         tmp_path / "bin" / "nextflow",
@@ -95,7 +93,7 @@ def test_the_nextflow_on_the_path_comes_first_with_its_own_options(
     )
 
 
-def test_the_observer_is_added_to_the_options_of_the_user_once() -> None:
+def test_observer_is_added_once_to_the_java_options() -> None:
     assert runtime.with_agent("", Path("/x.jar")) == "-javaagent:/x.jar"
     assert (
         runtime.with_agent("-Xmx1g -javaagent:/y.jar", Path("/x.jar"))
@@ -106,7 +104,7 @@ def test_the_observer_is_added_to_the_options_of_the_user_once() -> None:
     )
 
 
-def test_an_observer_below_a_folder_with_blanks_is_copied_where_there_are_none(
+def test_observer_in_a_path_with_spaces_is_copied_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     jar = tmp_path / "My Files" / "lamin-nextflow.jar"
@@ -122,7 +120,7 @@ def test_an_observer_below_a_folder_with_blanks_is_copied_where_there_are_none(
     assert "there is a blank in the path" in caplog.text
 
 
-def test_without_an_observer_the_pipeline_runs_untracked(
+def test_missing_observer_runs_the_pipeline_untracked(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse() -> Path:
@@ -134,7 +132,7 @@ def test_without_an_observer_the_pipeline_runs_untracked(
     assert caplog.messages == ["this run is not tracked: no compiler"]
 
 
-def test_signals_that_are_ignored_stay_ignored(tmp_path: Path) -> None:
+def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
     (tmp_path / "nextflow.config").write_text("executor.cpus = 4\n")
     command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *COMMAND, "run", PARAMS]
     process = subprocess.Popen(
@@ -197,7 +195,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type
         server.shutdown()
 
 
-def test_jars_are_fetched_once_however_many_ask_at_once(repository: type[Repository]) -> None:
+def test_concurrent_requests_download_jars_once(repository: type[Repository]) -> None:
     with ThreadPoolExecutor(4) as threads:
         folders = set(threads.map(lambda _: jar_cache.jars("thing-1"), range(8)))
     (folder,) = folders
@@ -205,7 +203,7 @@ def test_jars_are_fetched_once_however_many_ask_at_once(repository: type[Reposit
     assert len(repository.requested) == 1
 
 
-def test_a_download_that_breaks_off_is_tried_again_and_never_believed(
+def test_interrupted_download_is_retried_and_discarded(
     repository: type[Repository],
 ) -> None:
     repository.answers += ["cut", "whole"]
@@ -214,7 +212,9 @@ def test_a_download_that_breaks_off_is_tried_again_and_never_believed(
 
 
 @pytest.mark.parametrize("answer", ["cut", "wrong"])
-def test_what_cannot_be_had_whole_is_not_kept(answer: str, repository: type[Repository]) -> None:
+def test_incomplete_or_wrong_download_is_not_cached(
+    answer: str, repository: type[Repository]
+) -> None:
     repository.answers += [answer] * 10
     with pytest.raises(Unavailable) as error:
         jar_cache.jars("thing-1")
@@ -225,12 +225,12 @@ def test_what_cannot_be_had_whole_is_not_kept(answer: str, repository: type[Repo
     assert jar_cache.jars("thing-1").is_dir()
 
 
-def test_a_folder_that_lost_a_jar_is_filled_again(repository: type[Repository]) -> None:
+def test_missing_jar_of_a_cached_folder_is_downloaded_again(repository: type[Repository]) -> None:
     (jar_cache.jars("thing-1") / "thing-1.jar").unlink()
     assert (jar_cache.jars("thing-1") / "thing-1.jar").is_file()
 
 
-def test_without_a_network_one_line_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_network_is_one_error_with_a_hint(tmp_path: Path) -> None:
     nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     played = play(tmp_path, "run", PARAMS, XDG_CACHE_HOME=str(tmp_path / "cache"), **nowhere)
     assert played.code == Unavailable.exit_code
@@ -240,13 +240,13 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path: Path) -> None:
     assert "python -m lamin_nextflow fetch" in hint
 
 
-def test_a_version_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
+def test_unsupported_nextflow_version_is_refused(tmp_path: Path) -> None:
     played = play(tmp_path, "run", PARAMS, NXF_VER="23.04.1")
     assert played.code == NotFound.exit_code
     assert "NXF_VER to one of 22.10.7, 24.10.0, 25.04.4" in played.shown
 
 
-def test_a_java_that_nextflow_cannot_use_is_passed_over(tmp_path: Path) -> None:
+def test_unsupported_java_is_skipped(tmp_path: Path) -> None:
     old = script(tmp_path / "old" / "bin" / "java", """echo 'java version "1.8.0_392"' >&2""")
     new = script(tmp_path / "new" / "java", """echo 'openjdk version "25.0.1" 2025-10-21' >&2""")
     fit = script(
@@ -271,7 +271,9 @@ def eclipse_jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return build.build(tmp_path_factory.mktemp("jar") / "lamin-nextflow.jar", jdk=False)
 
 
-def test_the_same_source_gives_the_same_jar(eclipse_jar: Path, tmp_path: Path, cache: Path) -> None:
+def test_build_of_the_observer_is_reproducible(
+    eclipse_jar: Path, tmp_path: Path, cache: Path
+) -> None:
     again = build.build(tmp_path / "again.jar", jdk=False)
     assert again.read_bytes() == eclipse_jar.read_bytes()
     before = again.stat().st_mtime_ns
@@ -280,7 +282,7 @@ def test_the_same_source_gives_the_same_jar(eclipse_jar: Path, tmp_path: Path, c
     assert zipfile.ZipFile(build.build(again)).testzip() is None
 
 
-def test_a_source_that_does_not_compile_says_so(tmp_path: Path, cache: Path) -> None:
+def test_compile_error_is_reported(tmp_path: Path, cache: Path) -> None:
     broken = tmp_path / "Broken.java"
     broken.write_text("class Broken { nonsense }")
     for jdk in (True, False):
@@ -288,7 +290,7 @@ def test_a_source_that_does_not_compile_says_so(tmp_path: Path, cache: Path) -> 
             build.compile_java([broken], tmp_path / "classes", jdk=jdk)
 
 
-def test_any_other_java_takes_no_notice_of_the_agent(eclipse_jar: Path) -> None:
+def test_agent_does_not_affect_other_java_programs(eclipse_jar: Path) -> None:
     java = find_java(11, 99)
     done = subprocess.run(
         [java, f"-javaagent:{eclipse_jar}", "-version"], capture_output=True, text=True
@@ -297,7 +299,7 @@ def test_any_other_java_takes_no_notice_of_the_agent(eclipse_jar: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["22.10.7", "24.10.0", "25.04.4"])
-def test_the_observer_works_as_an_agent_and_as_a_plugin_and_tells_everything_once(
+def test_observer_as_agent_and_plugin_sends_every_event_once(
     version: str, eclipse_jar: Path, tmp_path: Path, cache: Path
 ) -> None:
     home = tmp_path / "nextflow-home"
@@ -352,7 +354,7 @@ def append(path: Path, *events: Event, end: str = "\n") -> None:
         file.write("\n".join(map(json.dumps, events)) + end)
 
 
-def test_events_are_handed_on_as_they_come_and_a_torn_line_waits(tmp_path: Path) -> None:
+def test_events_are_forwarded_in_order_and_a_partial_line_waits(tmp_path: Path) -> None:
     sink, path = MemorySink(), tmp_path / "events.ndjson"
     forwarder = Forwarder(path, lambda: sink)
     forwarder.poll()
@@ -368,7 +370,7 @@ def test_events_are_handed_on_as_they_come_and_a_torn_line_waits(tmp_path: Path)
     assert len(sink.events) == 3
 
 
-def test_a_file_that_a_replay_took_away_is_followed_to_its_successor(tmp_path: Path) -> None:
+def test_event_file_replaced_by_a_replay_is_followed(tmp_path: Path) -> None:
     sink, path = MemorySink(), tmp_path / "events.ndjson"
     forwarder = Forwarder(path, lambda: sink)
     append(path, event("START"), event("RUNNING"))
@@ -379,7 +381,7 @@ def test_a_file_that_a_replay_took_away_is_followed_to_its_successor(tmp_path: P
     assert [each["eventType"] for each in sink.events] == ["START", "RUNNING", "COMPLETE"]
 
 
-def test_runs_whose_end_nextflow_could_not_tell_are_aborted(tmp_path: Path) -> None:
+def test_unfinished_runs_are_aborted_at_the_end(tmp_path: Path) -> None:
     sink, path = MemorySink(), tmp_path / "events.ndjson"
     append(path, event("START", "1"), event("START", "2"), event("FAIL", "1"))
     Forwarder(path, lambda: sink).close("the machine is out of memory")
@@ -388,7 +390,7 @@ def test_runs_whose_end_nextflow_could_not_tell_are_aborted(tmp_path: Path) -> N
     assert last["run"]["facets"]["errorMessage"]["message"] == "the machine is out of memory"
 
 
-def test_what_a_strict_sink_refuses_stays_for_a_replay(tmp_path: Path) -> None:
+def test_events_refused_by_a_strict_sink_stay_for_replay(tmp_path: Path) -> None:
     class Refusing(MemorySink):
         def emit(self, *events: Event | bytes) -> None:
             raise Unavailable("nobody is there")
@@ -401,14 +403,14 @@ def test_what_a_strict_sink_refuses_stays_for_a_replay(tmp_path: Path) -> None:
     assert len(events_in(path)) == 2
 
 
-def test_in_strict_mode_the_shell_hears_of_it_after_the_pipeline(tmp_path: Path) -> None:
+def test_strict_mode_exits_with_an_error_after_the_pipeline(tmp_path: Path) -> None:
     played = play(tmp_path, "run", PARAMS, LAMIN_STRICT="1")
     assert played.code == 3, played.shown  # no instance here or above
     assert (tmp_path / "results" / "told.txt").exists()
     assert len(played.events) == 5
 
 
-def test_a_registry_shows_a_pipeline_that_is_still_running(tmp_path: Path) -> None:
+def test_running_pipeline_is_listed_in_the_registry(tmp_path: Path) -> None:
     (tmp_path / "nextflow.config").write_text("executor.cpus = 4\n")
     subprocess.run(
         [sys.executable, "-m", "lamin_core", "init", "--storage", "data"], cwd=tmp_path, check=True

@@ -45,7 +45,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instan
     new_instance.db.dispose()
 
 
-def test_pipeline_is_recorded_with_its_structure_and_searched_by_sample(
+def test_nfcore_pipeline_is_recorded_with_its_structure_and_queried_by_sample(
     launch: Path, played: Played, instance: Instance
 ) -> None:
     assert played.code == 0, played.shown
@@ -77,7 +77,7 @@ def test_pipeline_is_recorded_with_its_structure_and_searched_by_sample(
     assert [run.name.rpartition(":")[2] for run in readers] == ["TRIM_READS (TREATED_REP1)"]
 
 
-def test_import_by_the_trace_in_pipeline_info_is_what_the_observer_recorded(
+def test_import_by_the_trace_in_pipeline_info_equals_what_the_observer_recorded(
     launch: Path,
     played: Played,
     instance: Instance,

@@ -74,7 +74,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
     return answer
 
 
-def test_blake3_is_blake3(ask: Ask, tmp_path: Path) -> None:
+def test_blake3_equals_the_python_implementation(ask: Ask, tmp_path: Path) -> None:
     sizes = [
         0,
         1,
@@ -102,7 +102,7 @@ def test_blake3_is_blake3(ask: Ask, tmp_path: Path) -> None:
     assert ask("piecewise", files[-2]) == blake3(files[-2].read_bytes()).hexdigest()
 
 
-def test_files_and_folders_have_the_same_digests_everywhere(ask: Ask, tmp_path: Path) -> None:
+def test_digests_of_files_and_folders_equal_those_of_python(ask: Ask, tmp_path: Path) -> None:
     folder = tmp_path / "a folder"
     for name in ("b", "a/z", "a/é", "a.b", "A", "a/deep/er/x"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def test_files_and_folders_have_the_same_digests_everywhere(ask: Ask, tmp_path: 
     assert ask("digest", *paths, tmp_path / "pipe", tmp_path / "missing") == [*expected, None, None]
 
 
-def test_run_ids_are_derived_alike(ask: Ask) -> None:
+def test_derived_run_ids_equal_those_of_python(ask: Ask) -> None:
     for parts in (
         ("nextflow", "170aa09c-105f-49d0-99b4-8eb6a146e4a7", "mad_euler"),
         ("é", "", "1"),
@@ -128,7 +128,7 @@ def test_run_ids_are_derived_alike(ask: Ask) -> None:
     assert ask("run-uid", run_id) == run_uid(run_id)
 
 
-def test_secrets_are_masked_alike(ask: Ask, tmp_path: Path) -> None:
+def test_redaction_of_texts_and_values_equals_that_of_python(ask: Ask, tmp_path: Path) -> None:
     text = (
         "postgresql://me:hunter2@db/x --token=abc --my-api-key k AKIAABCDEFGHIJKLMNOP ghp_"
         + "a" * 36
@@ -147,7 +147,7 @@ def test_secrets_are_masked_alike(ask: Ask, tmp_path: Path) -> None:
     assert ask("redact", tmp_path / "text") == redact(values)
 
 
-def test_objects_are_named_alike(ask: Ask, tmp_path: Path) -> None:
+def test_dataset_names_of_urls_equal_those_of_python(ask: Ask, tmp_path: Path) -> None:
     urls = [
         "/a/./b/../c.txt",
         "file:///a//b.txt",
@@ -164,7 +164,7 @@ def test_objects_are_named_alike(ask: Ask, tmp_path: Path) -> None:
     ]  # as old versions of Nextflow spell it
 
 
-def test_a_repository_is_named_by_owner_and_name(ask: Ask) -> None:
+def test_repository_is_named_by_owner_and_name(ask: Ask) -> None:
     repositories = [
         "https://github.com/nextflow-io/hello",
         "https://host.org/group/sub/rnaseq.git",
@@ -179,7 +179,7 @@ def test_a_repository_is_named_by_owner_and_name(ask: Ask) -> None:
     ]
 
 
-def test_a_parent_is_read_alike(ask: Ask) -> None:
+def test_parent_from_the_environment_equals_that_of_python(ask: Ask) -> None:
     for value in (
         "snakemake/wf/Snakefile:map/0194e0a0",
         "a/b/c",
@@ -209,7 +209,7 @@ def test_any_text_survives_json(ask: Ask) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 @pytest.mark.parametrize("theirs", [".lamin", ".lamin/spool"])
-def test_events_do_not_wait_in_the_instance_of_another_user(
+def test_instance_of_another_user_is_not_used_for_the_spool(
     ask: Ask, in_tmp_path: Path, theirs: str
 ) -> None:
     (in_tmp_path / ".lamin" / "spool").mkdir(parents=True)
@@ -220,7 +220,7 @@ def test_events_do_not_wait_in_the_instance_of_another_user(
     assert ask("spool") == str(in_tmp_path / ".lamin" / "spool")
 
 
-def test_texts_and_names_are_masked_as_python_masks_them(ask: Ask, tmp_path: Path) -> None:
+def test_redaction_vectors_and_corpus_are_masked_as_in_python(ask: Ask, tmp_path: Path) -> None:
     vectors = json.loads(
         (Path(__file__).parent / "redaction_vectors.json").read_text(encoding="utf-8")
     )
@@ -244,12 +244,12 @@ def test_texts_and_names_are_masked_as_python_masks_them(ask: Ask, tmp_path: Pat
 @pytest.mark.parametrize(
     "part", ["-", "--a", "eyJaaaaaaaa.", 'password="', "curl -u ", "password=,,,,,", "token   "]
 )
-def test_masking_takes_linear_time_in_java(ask: Ask, part: str) -> None:
+def test_redaction_takes_linear_time_in_java(ask: Ask, part: str) -> None:
     """A quadratic pattern takes minutes for this many characters, and a recursive one overflows the stack."""
     assert ask("redaction-time", part, 200_000) < 60_000
 
 
-def test_objects_are_named_without_credentials(ask: Ask) -> None:
+def test_dataset_names_contain_no_credentials(ask: Ask) -> None:
     urls = [
         "sftp://me:pw@host/a",
         "sftp://me@host/a",
@@ -259,7 +259,7 @@ def test_objects_are_named_without_credentials(ask: Ask) -> None:
     assert [tuple(each) for each in ask("names", *urls)] == [dataset_name(url) for url in urls]
 
 
-def test_acknowledgements_are_judged_alike(ask: Ask, tmp_path: Path) -> None:
+def test_acknowledgements_are_judged_as_in_python(ask: Ask, tmp_path: Path) -> None:
     arguments: list[object] = []
     for number, (status, body) in enumerate(ACKNOWLEDGED):
         file = tmp_path / f"yes{number}"
@@ -277,9 +277,7 @@ def test_acknowledgements_are_judged_alike(ask: Ask, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ENDLESS)
-def test_answer_without_end_costs_the_observer_neither_memory_nor_patience(
-    ask: Ask, how: str
-) -> None:
+def test_endless_answer_costs_the_observer_little_memory_and_time(ask: Ask, how: str) -> None:
     with misbehaving(how) as url:
         problem, milliseconds, megabytes = ask("post", url, "")
     assert problem
@@ -287,7 +285,7 @@ def test_answer_without_end_costs_the_observer_neither_memory_nor_patience(
     assert megabytes < 100
 
 
-def test_observer_sends_no_blank_key_and_none_with_blanks(ask: Ask) -> None:
+def test_observer_sends_no_blank_key_and_strips_whitespace(ask: Ask) -> None:
     with receiving() as receiver:
         assert ask("post", receiver.url, " ")[0] is None
         assert ask("post", receiver.url, " s3cret\n")[0] is None
@@ -295,7 +293,7 @@ def test_observer_sends_no_blank_key_and_none_with_blanks(ask: Ask) -> None:
     assert headers == [None, "Bearer s3cret"]
 
 
-def test_observer_follows_no_redirect_and_takes_no_page_for_a_yes(ask: Ask) -> None:
+def test_observer_follows_no_redirect_and_refuses_html_answers(ask: Ask) -> None:
     for status, body, problem in UNACKNOWLEDGED:
         with receiving(lambda *_, answer=(status, body): answer) as receiver:
             message = ask("post", receiver.url, "")[0]
@@ -308,7 +306,7 @@ def numbers(receiver: Receiver) -> list[int]:
     return [event["number"] for event in receiver.events]
 
 
-def test_observer_tries_a_slow_answer_and_a_failing_receiver_again(
+def test_observer_retries_a_slow_or_failing_receiver(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
@@ -326,7 +324,7 @@ def test_observer_tries_a_slow_answer_and_a_failing_receiver_again(
     assert longest < 1_000  # no hook waits, not even while an answer takes 3 s
 
 
-def test_observer_leaves_a_receiver_alone_for_as_long_as_it_asks(ask: Ask) -> None:
+def test_observer_waits_for_the_seconds_of_retry_after(ask: Ask) -> None:
     arrivals: list[float] = []
 
     class Busy(http.server.BaseHTTPRequestHandler):
@@ -350,7 +348,7 @@ def test_observer_leaves_a_receiver_alone_for_as_long_as_it_asks(ask: Ask) -> No
     assert arrivals[1] - arrivals[0] >= 3
 
 
-def test_observer_whose_receiver_is_killed_and_restarted_loses_nothing(
+def test_observer_loses_nothing_when_its_receiver_is_restarted(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
@@ -365,7 +363,7 @@ def test_observer_whose_receiver_is_killed_and_restarted_loses_nothing(
     assert not (tmp_path / "spool").exists()
 
 
-def test_observer_reads_no_file_above_the_limit(
+def test_observer_hashes_no_file_above_the_limit(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "folder").mkdir()
@@ -389,7 +387,7 @@ def spooled_numbers(spool: Path) -> list[int]:
     ]
 
 
-def test_segments_have_the_names_that_python_gives(
+def test_spool_segments_are_named_as_in_python(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, in_tmp_path: Path
 ) -> None:
     """So that any later run, in either language, delivers what the other one left."""
@@ -408,7 +406,7 @@ def test_segments_have_the_names_that_python_gives(
     assert ask("destinations") == [registry_key(database_folder(url))]
 
 
-def test_transports_of_openlineage_python_get_every_event(
+def test_openlineage_python_transports_get_every_event(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, in_tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LAMIN_SPOOL", str(in_tmp_path / "spool"))
@@ -442,7 +440,7 @@ def test_transports_of_openlineage_python_get_every_event(
     assert spooled_numbers(in_tmp_path / "spool") == [0, 1]  # the registry here takes them
 
 
-def test_events_of_a_receiver_that_was_away_go_out_with_the_next_pipeline(
+def test_events_for_an_absent_receiver_are_sent_by_the_next_pipeline(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
@@ -456,7 +454,7 @@ def test_events_of_a_receiver_that_was_away_go_out_with_the_next_pipeline(
     assert not (tmp_path / "spool").exists()
 
 
-def test_events_that_java_left_go_out_with_the_next_adapter_in_python(
+def test_events_spooled_by_java_are_sent_by_the_next_python_adapter(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
@@ -471,7 +469,7 @@ def test_events_that_java_left_go_out_with_the_next_adapter_in_python(
     assert numbers(receiver) == [0, 1, 7]
 
 
-def test_a_segment_that_java_writes_is_left_to_java(
+def test_segment_being_written_by_java_is_not_drained_by_python(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
@@ -491,7 +489,7 @@ def test_a_segment_that_java_writes_is_left_to_java(
     assert len(delivered) == 20
 
 
-def test_events_that_are_refused_are_put_aside_and_cost_no_others(
+def test_refused_events_are_set_aside_and_the_others_sent(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LAMIN_SPOOL", str(tmp_path / "spool"))
@@ -517,7 +515,7 @@ def takes_a_batch_in_part(path: str, events: list[Event]) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("answer", [takes_everything, without_batches, takes_a_batch_in_part])
-def test_events_go_out_together_where_the_receiver_takes_them_so(
+def test_events_are_sent_in_batches_if_the_receiver_supports_batches(
     answer: Callable[[str, list[Event]], tuple[int, bytes]],
     ask: Ask,
     monkeypatch: pytest.MonkeyPatch,
@@ -536,7 +534,7 @@ def test_events_go_out_together_where_the_receiver_takes_them_so(
         assert len(batches) == 1
 
 
-def test_digests_of_large_files_outlive_the_run(
+def test_digests_of_large_files_are_cached_across_runs(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -559,12 +557,12 @@ def test_digests_of_large_files_outlive_the_run(
     assert ask("digest", files[1])[0][1] == digest(files[1]).hash
 
 
-def test_a_task_that_has_ended_takes_little_of_the_heap(ask: Ask) -> None:
+def test_finished_task_takes_little_heap(ask: Ask) -> None:
     """At 100,000 tasks less than 100 MB; of each the run id is needed until the end, to say what it published."""
     assert 0 < ask("heap", 20_000) < 800
 
 
-def test_inputs_and_outputs_are_read_in_the_shapes_of_each_generation(ask: Ask) -> None:
+def test_inputs_and_outputs_of_every_nextflow_generation_are_read(ask: Ask) -> None:
     """A map of parameters up to 25.04, a list since 25.10; records of typed processes since 26.04."""
     shapes = ask("shapes")
     inputs = [["/data/a.txt", None], ["/data/b.txt", "in/1.txt"]]

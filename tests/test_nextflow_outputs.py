@@ -60,7 +60,7 @@ def plain(facet: Event) -> Event:
     return {name: value for name, value in facet.items() if not name.startswith("_")}
 
 
-def test_published_file_names_its_task_file_its_labels_and_the_output_it_belongs_to(
+def test_published_file_has_its_task_file_labels_and_workflow_output(
     folder: Path, played: Played
 ) -> None:
     published = facets(played, "results/bam/s1/s1.bam")
@@ -81,11 +81,11 @@ def test_published_file_names_its_task_file_its_labels_and_the_output_it_belongs
     assert all(problems(event) == [] for event in played.events)
 
 
-def test_input_says_what_it_is_called_in_the_work_folder(played: Played) -> None:
+def test_input_has_its_staged_name(played: Played) -> None:
     assert plain(facets(played, "data/s1.fq")["nextflow_file"]) == {"stageName": "in/s1.fq"}
 
 
-def test_task_has_labels_tag_resources_and_the_metrics_that_the_user_wants(played: Played) -> None:
+def test_task_has_labels_tag_resources_and_requested_metrics(played: Played) -> None:
     for event in played.events_of("align", "COMPLETE"):
         details = run(event)["details"]
         assert details["labels"] == ["small"]
@@ -95,7 +95,7 @@ def test_task_has_labels_tag_resources_and_the_metrics_that_the_user_wants(playe
         assert "realtime" in details
 
 
-def test_registry_has_the_labels_and_what_nextflow_says_of_a_file(
+def test_registry_has_the_labels_and_producer_of_a_published_file(
     instance: Instance, folder: Path, played: Played
 ) -> None:
     ingest(instance.db, map(parse, played.events))

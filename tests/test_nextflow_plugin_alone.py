@@ -108,7 +108,7 @@ ENDS = ["COMPLETE"] * 3 + ["FAIL"] * 3
 
 
 @pytest.mark.parametrize("receiver", RECEIVERS)
-def test_a_receiver_out_of_order_changes_nothing_and_gets_it_all_later(
+def test_faulty_receiver_changes_nothing_and_gets_the_events_later(
     receiver: str, plain: Ran, tmp_path: Path
 ) -> None:
     with RECEIVERS[receiver]() as url:

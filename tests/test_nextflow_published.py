@@ -85,7 +85,7 @@ def contents(played: Played, step: str) -> list[tuple[str, list[str]]]:
     return tasks
 
 
-def test_publishing_of_executed_tasks_is_believed_where_it_replaced_the_file(
+def test_executed_tasks_that_overwrite_a_published_file_are_its_producers(
     first: Played, second: Played
 ) -> None:
     for played in (first, second):
@@ -96,7 +96,7 @@ def test_publishing_of_executed_tasks_is_believed_where_it_replaced_the_file(
             assert doubts(played, step) == []
 
 
-def test_publishing_without_overwriting_leaves_the_file_with_the_task_that_made_it(
+def test_published_file_without_overwrite_stays_the_output_of_the_first_task(
     folder: Path, first: Played, second: Played
 ) -> None:
     assert first.published("kept") == ["kept.txt"]
@@ -108,7 +108,7 @@ def test_publishing_without_overwriting_leaves_the_file_with_the_task_that_made_
     ]
 
 
-def test_publishing_of_cached_tasks_leaves_newer_files_with_the_tasks_that_made_them(
+def test_cached_tasks_do_not_become_producers_of_newer_published_files(
     folder: Path, third: Played
 ) -> None:
     assert third.code == 0, third.shown
@@ -121,13 +121,13 @@ def test_publishing_of_cached_tasks_leaves_newer_files_with_the_tasks_that_made_
     assert doubts(third, "kept") == []
 
 
-def test_several_tasks_publishing_a_name_are_told_with_their_own_bytes(first: Played) -> None:
+def test_tasks_publishing_the_same_name_each_have_their_own_content(first: Played) -> None:
     tasks = contents(first, "each")
     assert len(tasks) == 3
     assert all(hashes == [own] for own, hashes in tasks)
 
 
-def test_several_cached_tasks_publishing_a_name_only_the_last_has_made_it(
+def test_only_the_last_cached_task_publishing_a_name_is_its_producer(
     folder: Path, third: Played
 ) -> None:
     present = digest(folder / "results" / "each.txt").hash
@@ -137,7 +137,7 @@ def test_several_cached_tasks_publishing_a_name_only_the_last_has_made_it(
     assert len(doubts(third, "each")) == 2
 
 
-def test_lineage_names_the_parameters_that_the_file_was_made_with(
+def test_lineage_of_a_published_file_has_the_parameters_it_was_made_with(
     instance: Instance, first: Played, second: Played, third: Played
 ) -> None:
     ingest(instance.db, map(parse, first.events + second.events + third.events))
@@ -153,7 +153,7 @@ def test_lineage_names_the_parameters_that_the_file_was_made_with(
         rebuild(instance.db)
 
 
-def test_nextflow_22_without_overwriting_says_nothing_of_a_file_that_it_left(
+def test_nextflow_22_without_overwrite_does_not_report_an_old_file(
     tmp_path: Path,
 ) -> None:
     """It names no source: what is older than the run, and has the content of none of its tasks, is not its own."""

@@ -88,7 +88,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("version", sorted(PIPELINES_OF))
-def test_store_of_either_envelope_gives_tasks_with_attempts_and_files(
+def test_store_of_either_version_gives_tasks_with_attempts_and_files(
     recorded: Path, version: str
 ) -> None:
     first, resumed = runs_of(recorded / version / "fanout" / ".lineage")
@@ -106,9 +106,7 @@ def test_store_of_either_envelope_gives_tasks_with_attempts_and_files(
 
 
 @pytest.mark.parametrize("version", sorted(PIPELINES_OF))
-def test_resumed_run_of_a_store_has_the_cached_tasks_behind_what_it_published(
-    recorded: Path, version: str
-) -> None:
+def test_resumed_run_of_a_store_has_its_cached_tasks(recorded: Path, version: str) -> None:
     """The store has no record of them: they are found by the files that the run published, and upstream."""
     _, resumed = runs_of(recorded / version / "fanout")
     assert tasks_of(resumed) == FANOUT
@@ -116,7 +114,9 @@ def test_resumed_run_of_a_store_has_the_cached_tasks_behind_what_it_published(
 
 
 @pytest.mark.parametrize("version", sorted(PIPELINES_OF))
-def test_failed_run_of_a_store_has_aborted_tasks_by_its_trace(recorded: Path, version: str) -> None:
+def test_failed_run_of_a_store_has_aborted_tasks_from_its_trace(
+    recorded: Path, version: str
+) -> None:
     (run,) = runs_of(recorded / version / "fail")
     statuses = {task.name: task.status for task in run.tasks}
     assert run.status == "failed"
@@ -145,7 +145,7 @@ def test_typed_tasks_of_26_have_their_files(recorded: Path) -> None:
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_events_of_a_store_are_valid_and_have_the_bytes_of_what_is_unchanged(
+def test_events_of_a_store_are_valid_and_have_the_content_of_unchanged_files(
     recorded: Path, name: str
 ) -> None:
     read = Contents().read
@@ -159,7 +159,7 @@ def test_events_of_a_store_are_valid_and_have_the_bytes_of_what_is_unchanged(
 
 
 @pytest.mark.parametrize("name", ["25.04/fanout", "25.04/retry", "26.04/fail"])
-def test_trace_alone_agrees_with_the_store_on_hashes_and_endings(recorded: Path, name: str) -> None:
+def test_trace_agrees_with_the_store_on_hashes_and_endings(recorded: Path, name: str) -> None:
     (by_trace,) = runs_of(recorded / name / "trace.txt")
     by_store = runs_of(recorded / name / ".lineage")[0]
     assert {(t.hash, t.name, t.status, t.attempt, t.exit_code) for t in by_trace.tasks} == {
@@ -184,7 +184,7 @@ def record(launch: Path, kind: str) -> Path:
     return next(file for file in files if json.loads(file.read_text())["kind"] == kind)
 
 
-def test_half_written_record_is_a_gap_of_its_store(launch: Path) -> None:
+def test_truncated_record_is_reported_as_a_gap(launch: Path) -> None:
     file = record(launch, "TaskRun")
     file.write_text(file.read_text()[:100])
     first = runs_of(launch)[0]
@@ -192,14 +192,14 @@ def test_half_written_record_is_a_gap_of_its_store(launch: Path) -> None:
     assert any(file.parent.name in gap and "cannot be read" in gap for gap in first.gaps)
 
 
-def test_record_of_an_unknown_version_is_an_error_before_anything_is_imported(launch: Path) -> None:
+def test_record_of_an_unknown_version_is_refused_before_any_import(launch: Path) -> None:
     file = record(launch, "WorkflowRun")
     file.write_text(file.read_text().replace("lineage/v1beta1", "lineage/v9"))
     with pytest.raises(InvalidArgument, match=r"version 'lineage/v9'.*expected 'lineage/v1beta1'"):
         runs_of(launch)
 
 
-def test_dangling_address_is_a_gap_and_its_file_is_taken_from_the_work_folder(launch: Path) -> None:
+def test_dangling_address_is_a_gap_and_its_file_is_read_from_the_work_folder(launch: Path) -> None:
     upper = next(task for task in runs_of(launch)[0].tasks if task.name == "UPPER (part_ab)")
     part = Path(upper.inputs[0].path)
     shutil.rmtree(launch / ".lineage" / "".join(part.parts[-3:-1]) / part.name)
@@ -211,7 +211,7 @@ def test_dangling_address_is_a_gap_and_its_file_is_taken_from_the_work_folder(la
     assert task.inputs == ()
 
 
-def test_work_folder_that_was_removed_leaves_names_and_sizes(launch: Path) -> None:
+def test_removed_work_folder_leaves_names_and_sizes(launch: Path) -> None:
     shutil.rmtree(launch / "work")
     read = Contents().read
     sent = list(events(finished_runs(launch, read)[0], read))
@@ -225,7 +225,7 @@ def test_work_folder_that_was_removed_leaves_names_and_sizes(launch: Path) -> No
     assert all("its work folder is gone" in task.gaps[0] for task in by_trace.tasks)
 
 
-def test_file_that_was_written_since_has_no_content(launch: Path) -> None:
+def test_file_modified_after_the_run_has_no_content(launch: Path) -> None:
     (launch / "results" / "merged.txt").write_text("another text of another run")
     read = Contents().read
     sent = list(events(finished_runs(launch, read)[0], read))
@@ -246,7 +246,7 @@ def test_file_that_was_written_since_has_no_content(launch: Path) -> None:
         (".nextflow.log", "Nov-30 10:17", "is no trace"),
     ],
 )
-def test_what_is_no_record_is_one_clear_error(
+def test_invalid_record_path_is_one_clear_error(
     tmp_path: Path, name: str, text: str | None, message: str
 ) -> None:
     path = tmp_path / name
@@ -306,7 +306,7 @@ def crate(launch: Path, run: FinishedRun) -> Path:
     return path
 
 
-def test_crate_gives_the_run_that_the_store_gives(launch: Path) -> None:
+def test_crate_gives_the_same_run_as_the_store(launch: Path) -> None:
     by_store = runs_of(launch / ".lineage")[0]
     (launch / ".nextflow").mkdir()
     started = by_store.started.astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -323,7 +323,7 @@ def test_crate_gives_the_run_that_the_store_gives(launch: Path) -> None:
             assert names[0] == names[1]
 
 
-def test_script_that_was_changed_after_the_run_is_not_its_code(tmp_path: Path) -> None:
+def test_script_changed_after_the_run_is_not_its_code(tmp_path: Path) -> None:
     (tmp_path / "main.nf").write_text("workflow {}\n")
     script, gaps = script_at(str(tmp_path / "main.nf"), datetime(2020, 1, 1, tzinfo=UTC))
     assert (script.source, gaps) == (
@@ -332,7 +332,7 @@ def test_script_that_was_changed_after_the_run_is_not_its_code(tmp_path: Path) -
     )
 
 
-def test_scripts_of_processes_end_where_they_end() -> None:
+def test_process_scripts_are_extracted_from_the_source() -> None:
     text = """
 process A {
     // a brace { in a comment

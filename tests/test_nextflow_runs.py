@@ -109,14 +109,14 @@ def rebuilt(event: Event) -> Event:
             {
                 "namespace": each["namespace"],
                 "name": each["name"],
-                "facets": each["facets"] | of_nextflow(source_dataset["facets"]),
+                "facets": each["facets"] | nextflow_facets(source_dataset["facets"]),
             }
             for each, source_dataset in zip(rebuilt_event[side], event[side], strict=True)
         ]
     return {**rebuilt_event, **sides}
 
 
-def of_nextflow(facets: Event) -> Event:
+def nextflow_facets(facets: Event) -> Event:
     """What only Nextflow says of a file: its name in the work folder, the file that it is a copy of."""
     return {name: facet for name, facet in facets.items() if name == "nextflow_file"}
 
@@ -168,7 +168,7 @@ def dataset(entry: Event) -> emit.Dataset:
     return emit.Dataset(entry["namespace"], entry["name"], **content)
 
 
-def test_every_event_is_just_what_our_python_would_say(
+def test_every_observer_event_equals_the_event_made_by_python(
     first: Played, odd: Played, retried: Played
 ) -> None:
     for event in first.events + odd.events + retried.events:
@@ -189,7 +189,7 @@ def test_every_attempt_starts_once_and_ends_once(
         assert set(starts.values()) == {1}
 
 
-def test_every_hash_is_the_one_that_our_python_computes(first: Played, odd: Played) -> None:
+def test_every_hash_equals_that_computed_by_python(first: Played, odd: Played) -> None:
     seen = set()
     for name, content in datasets(first.events + odd.events):
         if Path(name).exists():
@@ -201,7 +201,7 @@ def test_every_hash_is_the_one_that_our_python_computes(first: Played, odd: Play
     assert seen == {"blake3", "blake3-dir"}
 
 
-def test_identities_are_stable_and_name_no_path(fanout: Path, first: Played) -> None:
+def test_job_names_and_run_ids_are_stable_and_contain_no_path(fanout: Path, first: Played) -> None:
     workflow = first.only_event("", "START")
     details = run(workflow)["details"]
     assert workflow["job"]["name"] == "main.nf"
@@ -217,7 +217,7 @@ def test_identities_are_stable_and_name_no_path(fanout: Path, first: Played) -> 
     assert merge["run"]["runId"] == derived_run_id(run_id, run(merge)["details"]["hash"], "1")
 
 
-def test_the_source_of_a_task_is_the_code_of_its_process(
+def test_source_of_a_task_is_the_code_of_its_process(
     fanout: Path, first: Played, resumed: Played
 ) -> None:
     code = (fanout / "prep" / "main.nf").read_text()
@@ -228,7 +228,7 @@ def test_the_source_of_a_task_is_the_code_of_its_process(
         assert all(text in code for text in sources.values())
 
 
-def test_parts_are_read_by_the_tasks_that_got_them(first: Played) -> None:
+def test_split_parts_are_inputs_of_the_tasks_that_read_them(first: Played) -> None:
     written = {each["name"] for each in first.only_event("split", "COMPLETE")["outputs"]}
     read = [each["name"] for event in first.events_of("upper", "START") for each in event["inputs"]]
     assert len(written) == 3
@@ -247,7 +247,7 @@ def test_parts_are_read_by_the_tasks_that_got_them(first: Played) -> None:
     ]
 
 
-def test_a_published_file_belongs_to_the_task_that_made_it(first: Played, resumed: Played) -> None:
+def test_published_file_belongs_to_the_task_that_wrote_it(first: Played, resumed: Played) -> None:
     for played in (first, resumed):
         assert played.published("split") == ["part_aa", "part_ab", "part_ac"]
         assert played.published("upper") == ["part_aa.upper", "part_ab.upper", "part_ac.upper"]
@@ -261,7 +261,7 @@ def test_a_published_file_belongs_to_the_task_that_made_it(first: Played, resume
             assert names(event, "outputs")[0].removesuffix(".upper") in ends[event["run"]["runId"]]
 
 
-def test_a_resumed_pipeline_tells_its_cached_tasks_with_all_their_files(
+def test_resumed_pipeline_reports_cached_tasks_with_all_their_files(
     first: Played, resumed: Played
 ) -> None:
     again = [
@@ -286,7 +286,7 @@ def test_a_resumed_pipeline_tells_its_cached_tasks_with_all_their_files(
             )
 
 
-def test_parameters_keep_their_types_and_no_secret(first: Played, odd: Played) -> None:
+def test_parameters_keep_their_types_and_are_masked(first: Played, odd: Played) -> None:
     assert run(first.only_event("", "START"))["params"]["lines"] == 2
     params = run(odd.only_event("", "COMPLETE"))["params"]
     assert params["ratio"] == 0.5
@@ -296,12 +296,12 @@ def test_parameters_keep_their_types_and_no_secret(first: Played, odd: Played) -
     assert "hunter2" not in str([{**event, "job": None} for event in odd.events])
 
 
-def test_a_parameter_that_nextflow_spells_in_two_ways_is_told_once(odd: Played) -> None:
+def test_parameter_in_two_spellings_is_recorded_once(odd: Played) -> None:
     params = run(odd.only_event("", "START"))["params"]
     assert len({"outDir", "out-dir"} & set(params)) == 1
 
 
-def test_a_value_that_a_task_was_given_is_its_parameter(odd: Played) -> None:
+def test_input_value_of_a_task_is_its_parameter(odd: Played) -> None:
     assert {run(event)["params"]["x"] for event in odd.events_of("stored", "START")} == {
         "human",
         "mouse",
@@ -309,19 +309,19 @@ def test_a_value_that_a_task_was_given_is_its_parameter(odd: Played) -> None:
     assert run(odd.only_event("inner", "START"))["params"] == {"meta": {"id": "s1", "single": True}}
 
 
-def test_odd_names_are_told_as_they_are(odd: Played) -> None:
+def test_unusual_file_names_are_recorded_unchanged(odd: Played) -> None:
     name = 'x (1) "é" b.txt'
     assert names(odd.only_event("odd", "COMPLETE"), "outputs") == [name]
     assert odd.published("odd") == [name, name]
     assert all(name in names(event, "inputs") for event in odd.events_of("count", "START"))
 
 
-def test_a_module_under_another_name_is_a_process_of_that_name(odd: Played) -> None:
+def test_included_module_has_the_name_of_its_alias(odd: Played) -> None:
     assert odd.only_event("inner", "START")["job"]["name"] == "main.nf:RENAMED:INNER"
     assert "workflow NESTED" in source(odd.only_event("", "START"))
 
 
-def test_what_nobody_made_and_what_is_no_file_is_left_out(odd: Played) -> None:
+def test_values_and_absent_files_are_not_datasets(odd: Played) -> None:
     assert {names(event, "outputs")[0] for event in odd.events_of("stored", "COMPLETE")} == {
         "human.ref",
         "mouse.ref",
@@ -331,14 +331,14 @@ def test_what_nobody_made_and_what_is_no_file_is_left_out(odd: Played) -> None:
     assert odd.only_event("native", "START")["inputs"] == []
 
 
-def test_a_link_that_is_handed_on_is_read_from_the_task_that_handed_it_on(odd: Played) -> None:
+def test_link_passed_on_by_a_task_is_read_from_that_task(odd: Played) -> None:
     (handed,) = odd.only_event("handed_on", "COMPLETE")["outputs"]
     (read,) = odd.only_event("reader", "START")["inputs"]
     assert read["name"] == handed["name"]
     assert odd.only_event("handed_on", "START")["inputs"][0]["name"] != read["name"]
 
 
-def test_a_file_that_publishing_moved_away_is_still_known_by_its_content(odd: Played) -> None:
+def test_file_moved_by_publishing_keeps_its_content(odd: Played) -> None:
     contents = {
         Path(name).name: content
         for name, content in datasets(odd.events_of("reader", "COMPLETE", "RUNNING"))
@@ -354,7 +354,7 @@ def test_a_file_that_publishing_moved_away_is_still_known_by_its_content(odd: Pl
     assert len(set(moved)) == 1
 
 
-def test_what_a_store_holds_already_is_cached_with_its_files(odd_again: Played) -> None:
+def test_task_with_a_store_dir_is_cached_with_its_files(odd_again: Played) -> None:
     stored = odd_again.events_of("stored", "START", "COMPLETE")
     assert len(stored) == 4
     assert all(run(event)["cached"] for event in stored)
@@ -363,7 +363,7 @@ def test_what_a_store_holds_already_is_cached_with_its_files(odd_again: Played) 
     assert outputs == {"human.ref", "mouse.ref"}
 
 
-def test_every_attempt_is_a_run_of_its_own(retried: Played) -> None:
+def test_every_attempt_is_a_run(retried: Played) -> None:
     starts = retried.events_of("flaky", "START")
     assert [run(event)["attempt"] for event in starts] == [1, 2]
     assert len({event["run"]["runId"] for event in starts}) == 2
@@ -373,7 +373,7 @@ def test_every_attempt_is_a_run_of_its_own(retried: Played) -> None:
     assert names(retried.only_event("flaky", "COMPLETE"), "outputs") == ["flaky.txt"]
 
 
-def test_a_failure_that_the_pipeline_ignores_is_a_failed_run_of_a_workflow_that_ended_well(
+def test_ignored_failure_is_a_failed_run_of_a_completed_workflow(
     retried: Played,
 ) -> None:
     assert [
@@ -385,7 +385,9 @@ def test_a_failure_that_the_pipeline_ignores_is_a_failed_run_of_a_workflow_that_
     assert retried.only_event("", "COMPLETE")
 
 
-def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Path) -> None:
+def test_task_environment_names_its_run_as_parent_without_affecting_the_cache(
+    tmp_path: Path,
+) -> None:
     folder = pipeline(tmp_path, "environment")
     outer = "snakemake/wf/Snakefile:all/0194e0a0-0000-7000-8000-000000000000"
     top = {
@@ -416,7 +418,7 @@ def test_a_task_finds_itself_as_parent_and_caching_does_not_notice(tmp_path: Pat
     assert "Cached process > LOOK" in plain.shown
 
 
-def test_a_remote_input_is_known_by_its_address_and_content(tmp_path: Path) -> None:
+def test_remote_input_has_its_address_and_content(tmp_path: Path) -> None:
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
@@ -443,7 +445,7 @@ def test_a_remote_input_is_known_by_its_address_and_content(tmp_path: Path) -> N
     )
 
 
-def test_a_file_too_large_to_be_hashed_in_time_holds_nextflow_only_so_long(tmp_path: Path) -> None:
+def test_hashing_of_a_large_file_delays_nextflow_at_most_for_the_patience(tmp_path: Path) -> None:
     (tmp_path / "main.nf").write_text(LARGE)
     played = play(tmp_path, "run", "main.nf", LAMIN_NEXTFLOW_PATIENCE="1")
     assert played.code == 0, played.shown
@@ -456,13 +458,13 @@ def test_a_file_too_large_to_be_hashed_in_time_holds_nextflow_only_so_long(tmp_p
     assert run(played.only_event("", "COMPLETE"))["details"]["succeeded_tasks"] == 1
 
 
-def test_a_dry_run_tells_nothing(tmp_path: Path) -> None:
+def test_preview_records_nothing(tmp_path: Path) -> None:
     played = play(pipeline(tmp_path, "environment"), "run", "prep/main.nf", "-preview")
     assert played.code == 0, played.shown
     assert played.events == []
 
 
-def test_a_script_from_standard_input_has_a_name_that_stays(tmp_path: Path) -> None:
+def test_script_from_standard_input_has_a_stable_name(tmp_path: Path) -> None:
     script = (PIPELINES / "environment.nf").read_text()
     played = play(tmp_path, "run", "-", "-name", "a_name_of_mine", input=script)
     assert played.code == 0, played.shown
@@ -471,7 +473,7 @@ def test_a_script_from_standard_input_has_a_name_that_stays(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("version", ["22.10.7", "25.04.4"])
-def test_other_versions_of_nextflow_tell_the_same(
+def test_other_nextflow_versions_record_the_same(
     version: str, tmp_path: Path, first: Played, resumed: Played
 ) -> None:
     folder = pipeline(tmp_path, "fanout")
@@ -480,13 +482,13 @@ def test_other_versions_of_nextflow_tell_the_same(
     assert anew.only_event("", "START")["run"]["facets"]["processing_engine"]["version"] == version
     for played, earlier in ((anew, first), (again, resumed)):
         assert played.code == 0, played.shown
-        assert told_of(played) == told_of(earlier)
+        assert comparable_events(played) == comparable_events(earlier)
         assert all(event == rebuilt(event) for event in played.events)
     published = {step: anew.published(step) for step in ("split", "upper", "merge", "")}
     assert published == {step: first.published(step) for step in published}
 
 
-def told_of(played: Played) -> list[tuple[object, ...]]:
+def comparable_events(played: Played) -> list[tuple[object, ...]]:
     """Everything but what differs from run to run, and publishing: 22.10 skips a file that is there already."""
     return sorted(
         (

@@ -56,7 +56,7 @@ def ends(events: list[Event]) -> Counter[tuple[str, str]]:
     )
 
 
-def test_recorded_runs_and_attempts_end_as_they_did() -> None:
+def test_recorded_weblog_messages_give_runs_attempts_and_endings() -> None:
     events = translated(Weblog(), messages("retry"))
     assert ends(events) == {
         ("retry.nf", "COMPLETE"): 1,
@@ -82,7 +82,7 @@ def test_recorded_runs_and_attempts_end_as_they_did() -> None:
     }
 
 
-def test_server_started_in_the_middle_goes_on_with_the_same_runs() -> None:
+def test_server_started_in_the_middle_continues_the_same_runs() -> None:
     posted = messages("fanout")[:14]
     whole = translated(Weblog(), posted)
     recorded = {
@@ -94,7 +94,7 @@ def test_server_started_in_the_middle_goes_on_with_the_same_runs() -> None:
     }
 
 
-def test_pipeline_may_be_named_in_the_address() -> None:
+def test_pipeline_name_can_be_part_of_the_url() -> None:
     events = translated(Weblog(), messages("fanout"), pipeline="lab/align")
     assert {event["job"]["name"].partition(":")[0] for event in events} == {"lab/align/fanout.nf"}
 
@@ -102,7 +102,7 @@ def test_pipeline_may_be_named_in_the_address() -> None:
 @pytest.mark.parametrize(
     "message", [{}, {"event": "started"}, {"event": 1, "runId": "a", "runName": "b"}]
 )
-def test_what_is_no_message_is_one_typed_error(message: dict[str, Any]) -> None:
+def test_malformed_message_is_one_typed_error(message: dict[str, Any]) -> None:
     with pytest.raises(MalformedEvent, match="not a message of Nextflow's weblog"):
         Weblog().events(message, {}, lambda run_id: None)
 
@@ -110,7 +110,7 @@ def test_what_is_no_message_is_one_typed_error(message: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "trace", [None, [], {"workdir": 7}, {"name": "A", "workdir": "/x", "submit": "now"}]
 )
-def test_odd_traces_are_no_events(trace: object) -> None:
+def test_malformed_traces_give_no_events(trace: object) -> None:
     message = {"event": "process_completed", "runId": "a", "runName": "b", "trace": trace}
     assert Weblog().events(message, {}, lambda run_id: None) == []
     assert Weblog().later_events(message) == ()
@@ -127,7 +127,7 @@ def task(tmp_path: Path) -> tuple[Path, Path]:
     return work, folder
 
 
-def test_no_file_outside_of_the_work_folder_is_opened(
+def test_file_outside_the_work_folder_is_not_opened(
     task: tuple[Path, Path], tmp_path: Path
 ) -> None:
     work, folder = task
@@ -149,7 +149,7 @@ def test_no_file_outside_of_the_work_folder_is_opened(
     assert task_files(work, folder, is_complete=True)[1][0].hash
 
 
-def test_folder_that_nextflow_did_not_make_is_not_read(
+def test_folder_not_created_by_nextflow_is_not_read(
     task: tuple[Path, Path], tmp_path: Path
 ) -> None:
     work, folder = task
@@ -220,7 +220,7 @@ def without_code(facts: set[tuple[object, ...]]) -> set[tuple[object, ...]]:
     return {row[:-1] if len(row) == 10 else row for row in facts}
 
 
-def test_pipelines_that_post_are_recorded_as_if_they_were_imported(
+def test_pipelines_with_a_weblog_are_recorded_like_imported_ones(
     served: Server, launch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = f"{served.url}{PATH}"
@@ -244,7 +244,7 @@ def test_pipelines_that_post_are_recorded_as_if_they_were_imported(
     assert own - posted == set()
 
 
-def test_weblog_and_observer_at_once_record_each_run_once(
+def test_weblog_and_observer_together_record_each_run_once(
     served: Server, launch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = facts_of(served)
@@ -268,7 +268,7 @@ def test_weblog_and_observer_at_once_record_each_run_once(
     assert expected - sent == set()
 
 
-def test_server_with_a_key_takes_it_as_bearer_and_as_basic(served: Server) -> None:
+def test_server_accepts_its_key_as_bearer_and_basic_authentication(served: Server) -> None:
     with Server(served.folder, LAMIN_API_KEY="open sesame") as server:
         body = json.dumps(messages("fanout")[0]).encode()
         basic = base64.b64encode(b"nextflow:open sesame").decode()

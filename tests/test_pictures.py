@@ -11,7 +11,7 @@ MOST_BYTES = 300_000
 MOST = 5
 
 
-def test_pictures_are_few_and_small_and_each_is_shown() -> None:
+def test_pictures_are_few_small_and_shown_on_the_page() -> None:
     pictures = {path.name: path.stat().st_size for path in FOLDER.iterdir()}
     page = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\(pictures/([\w.-]+)\)", page)) == pictures.keys()
@@ -22,7 +22,7 @@ def test_pictures_are_few_and_small_and_each_is_shown() -> None:
         assert (head[:4], head[8:]) == (b"RIFF", b"WEBP"), name
 
 
-def test_pictures_of_the_readme_are_there() -> None:
+def test_pictures_of_the_readme_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme)
     assert "docs/pictures/lineage-light.webp" in shown

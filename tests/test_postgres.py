@@ -16,20 +16,20 @@ def _engine(url: str) -> sa.Engine:
 
 
 @pytest.mark.parametrize("which", ["first", "second"])
-def test_every_test_has_a_database_of_its_own(empty_database_url: str, which: str) -> None:
+def test_every_test_has_an_empty_database(empty_database_url: str, which: str) -> None:
     with _engine(empty_database_url).begin() as connection:
         assert sa.inspect(connection).get_table_names() == []
         connection.execute(sa.text("CREATE TABLE seen (id INTEGER)"))
 
 
-def test_postgres_is_a_real_one(postgres_url: str) -> None:
+def test_postgres_fixture_is_a_real_server(postgres_url: str) -> None:
     with _engine(postgres_url).connect() as connection:
         version = connection.execute(sa.text("SHOW server_version_num")).scalar_one()
         assert int(version) >= 160000
         assert connection.execute(sa.text("SHOW server_encoding")).scalar_one() == "UTF8"
 
 
-def test_a_database_with_tables_is_copied_in_no_time(postgres) -> None:
+def test_database_can_be_created_from_a_template(postgres) -> None:
     template = postgres.create()
     with _engine(postgres.url(template)).begin() as connection:
         connection.execute(sa.text("CREATE TABLE kept AS SELECT 1 AS id"))
@@ -40,7 +40,7 @@ def test_a_database_with_tables_is_copied_in_no_time(postgres) -> None:
     postgres.drop(template)
 
 
-def test_a_test_sees_nothing_of_its_surroundings(home: Path) -> None:
+def test_environment_of_a_test_is_isolated(home: Path) -> None:
     foreign = [
         name
         for name in os.environ

@@ -45,7 +45,7 @@ def _pipeline() -> Any:
     return pipeline
 
 
-def test_assets_are_artifacts_with_lineage_and_metadata_are_features(
+def test_assets_are_artifacts_with_lineage_and_their_metadata_features(
     instance: Instance, recorded: RecordedEvents
 ) -> None:
     _pipeline()()
@@ -73,7 +73,7 @@ def test_assets_are_artifacts_with_lineage_and_metadata_are_features(
         rebuild(instance.db)
 
 
-def test_a_task_that_only_refers_to_an_asset_has_it_as_its_input(recorded: RecordedEvents) -> None:
+def test_asset_that_a_task_refers_to_is_its_input(recorded: RecordedEvents) -> None:
     @ours.task(asset_deps=[RAW])
     def look() -> None: ...
 
@@ -86,7 +86,7 @@ def test_a_task_that_only_refers_to_an_asset_has_it_as_its_input(recorded: Recor
     assert (run.inputs, run.outputs) == (["raw.csv"], [])
 
 
-def test_a_local_file_as_an_asset_has_its_content(recorded: RecordedEvents, tmp_path: Path) -> None:
+def test_local_file_asset_has_its_content(recorded: RecordedEvents, tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
 
     @ours.materialize(target.as_uri())
@@ -103,7 +103,7 @@ def test_a_local_file_as_an_asset_has_its_content(recorded: RecordedEvents, tmp_
     assert written["facets"]["lamin_artifact"]["size"] == 1
 
 
-def test_a_task_that_failed_has_materialized_nothing(recorded: RecordedEvents) -> None:
+def test_failed_task_has_no_materialized_assets(recorded: RecordedEvents) -> None:
     @ours.materialize(CLEAN, asset_deps=[RAW])
     def clean() -> None:
         raise ValueError("no rows")

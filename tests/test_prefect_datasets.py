@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(
+def test_path_arguments_are_inputs_and_returned_paths_outputs(
     recorded: RecordedEvents,
 ) -> None:
     @ours.task
@@ -54,7 +54,7 @@ def test_files_are_inputs_where_they_go_in_and_outputs_where_they_come_out(
     assert recorded.run("pipeline").inputs == ["a.txt"]
 
 
-def test_text_is_a_path_where_it_looks_like_a_file_of_the_project(
+def test_text_argument_is_a_path_if_it_looks_like_a_file_of_the_project(
     recorded: RecordedEvents,
 ) -> None:
     @ours.task
@@ -75,7 +75,7 @@ def test_text_is_a_path_where_it_looks_like_a_file_of_the_project(
     assert (run.inputs, run.outputs) == (["a.txt", "b.txt"], ["c.txt"])
 
 
-def test_text_that_names_no_file_is_none(recorded: RecordedEvents) -> None:
+def test_text_argument_that_names_no_file_is_not_a_dataset(recorded: RecordedEvents) -> None:
     @ours.task
     def look(ratio: str, folder: str, sentence: str) -> str:
         return "and/or"
@@ -91,7 +91,7 @@ def test_text_that_names_no_file_is_none(recorded: RecordedEvents) -> None:
     assert (run.inputs, run.outputs) == ([], [])
 
 
-def test_a_file_handed_through_is_an_output_only_if_it_was_written(
+def test_file_passed_through_is_an_output_only_if_written(
     recorded: RecordedEvents,
 ) -> None:
     @ours.task
@@ -167,7 +167,7 @@ def _write_by_a_program(target: Any) -> None:
         (_write_by_a_program, False),
     ],
 )
-def test_a_path_argument_that_is_written_is_an_output_and_an_input_only_if_read(
+def test_written_path_argument_is_an_output_and_only_if_read_an_input(
     recorded: RecordedEvents, work: Any, is_read: bool
 ) -> None:
     @ours.task(cache_policy=None)
@@ -203,7 +203,7 @@ def test_a_path_argument_that_is_written_is_an_output_and_an_input_only_if_read(
             assert run.inputs == (["out.txt"] if is_read else []), job
 
 
-def test_a_path_argument_of_a_run_that_fails_before_it_writes_is_neither(
+def test_path_argument_of_a_task_that_fails_before_writing_is_no_dataset(
     recorded: RecordedEvents,
 ) -> None:
     @ours.task(retries=1)
@@ -230,7 +230,7 @@ def test_a_path_argument_of_a_run_that_fails_before_it_writes_is_neither(
     assert (flow.inputs, flow.outputs) == ([], [])
 
 
-def test_a_folder_argument_that_is_written_into_is_an_output(recorded: RecordedEvents) -> None:
+def test_folder_argument_that_is_written_into_is_an_output(recorded: RecordedEvents) -> None:
     @ours.task
     def fill(folder: Path) -> None:
         (folder / "b.txt").write_text("b")
@@ -247,7 +247,9 @@ def test_a_folder_argument_that_is_written_into_is_an_output(recorded: RecordedE
     assert (flow.inputs, flow.outputs) == ([], ["folder"])
 
 
-def test_a_folder_is_an_input_unless_results_were_put_into_it(recorded: RecordedEvents) -> None:
+def test_folder_argument_is_an_input_unless_results_are_written_into_it(
+    recorded: RecordedEvents,
+) -> None:
     @ours.task
     def convert(source: Path, results: Path, here: Path) -> Path:
         target = results / "out.txt"
@@ -267,7 +269,7 @@ def test_a_folder_is_an_input_unless_results_were_put_into_it(recorded: Recorded
     assert run.events[1]["inputs"][0]["facets"]["lamin_artifact"]["n_files"] == 1
 
 
-def test_a_url_is_an_input_unless_it_is_returned(recorded: RecordedEvents) -> None:
+def test_url_argument_is_an_input_and_returned_url_an_output(recorded: RecordedEvents) -> None:
     class Remote:
         """As universal_pathlib looks, without a network."""
 
@@ -300,7 +302,7 @@ def test_a_url_is_an_input_unless_it_is_returned(recorded: RecordedEvents) -> No
     assert run.events[1]["outputs"][0]["namespace"] == "s3://bucket"
 
 
-def test_an_artifact_is_known_by_its_looks(recorded: RecordedEvents) -> None:
+def test_artifact_like_argument_is_an_input(recorded: RecordedEvents) -> None:
     class Artifact:
         uid = "0123456789abcdef0000"
 
@@ -326,7 +328,7 @@ def test_an_artifact_is_known_by_its_looks(recorded: RecordedEvents) -> None:
     assert (run.inputs, run.outputs) == (["a.txt"], ["copy.txt"])
 
 
-def test_files_that_are_not_passed_are_declared_or_said(recorded: RecordedEvents) -> None:
+def test_files_can_be_declared_or_reported_by_read_and_wrote(recorded: RecordedEvents) -> None:
     @ours.task(inputs="raw/{name}.csv", outputs=["clean/{name}.csv", Path("log.txt")])
     def clean(name: str) -> None:
         Path("clean").mkdir()
@@ -353,7 +355,7 @@ def test_files_that_are_not_passed_are_declared_or_said(recorded: RecordedEvents
     "name",
     ["two words.txt", 'it\'s "quoted".txt', "(näher) 日本.txt", "a\nb.txt", "{brace}%20#?.txt"],
 )
-def test_file_names_may_be_odd(recorded: RecordedEvents, name: str) -> None:
+def test_unusual_file_names_are_recorded_unchanged(recorded: RecordedEvents, name: str) -> None:
     @ours.task
     def copy(source: Path) -> Path:
         target = source.with_name(f"copy of {source.name}")
@@ -371,7 +373,7 @@ def test_file_names_may_be_odd(recorded: RecordedEvents, name: str) -> None:
     assert run.params == {"source": name}
 
 
-def test_the_flows_own_result_is_published_where_a_task_wrote_it(recorded: RecordedEvents) -> None:
+def test_file_returned_by_a_flow_is_published_if_a_task_wrote_it(recorded: RecordedEvents) -> None:
     @ours.task
     def make() -> Path:
         Path("a.txt").write_text("a")
@@ -391,7 +393,7 @@ def test_the_flows_own_result_is_published_where_a_task_wrote_it(recorded: Recor
     assert roles == {"a.txt": "published", "b.txt": None}
 
 
-def test_a_rollback_marks_what_was_written(recorded: RecordedEvents) -> None:
+def test_rollback_marks_the_outputs_as_rolled_back(recorded: RecordedEvents) -> None:
     from prefect.transactions import transaction
 
     @ours.task
@@ -417,7 +419,7 @@ def test_a_rollback_marks_what_was_written(recorded: RecordedEvents) -> None:
     assert run.events[2]["outputs"][0]["facets"]["lamin_artifact"]["role"] == "rolled_back"
 
 
-def test_files_that_nobody_declares_are_noted_as_they_are_opened(recorded: RecordedEvents) -> None:
+def test_undeclared_files_are_recorded_when_opened(recorded: RecordedEvents) -> None:
     @ours.task
     def count(organ: str, log: Path) -> int:
         lines = Path(f"{organ}.csv").read_text().splitlines()
@@ -446,7 +448,7 @@ def test_files_that_nobody_declares_are_noted_as_they_are_opened(recorded: Recor
     assert (flow.inputs, flow.outputs) == (["config.txt"], [])
 
 
-def test_files_that_are_opened_are_not_noted_where_the_setting_says_so(
+def test_opened_files_are_not_recorded_if_the_setting_is_off(
     recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @ours.task

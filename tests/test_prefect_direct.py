@@ -67,7 +67,9 @@ def _run(name: str) -> ln.Run:
     return run
 
 
-def test_it_belongs_to_the_task(instance: Instance, prefect_environment: dict[str, str]) -> None:
+def test_tracking_in_a_prefect_task_belongs_to_the_task(
+    instance: Instance, prefect_environment: dict[str, str]
+) -> None:
     Path("script.py").write_text(SCRIPT.format(tracked=True))
     done = subprocess.run(
         [sys.executable, "script.py"],

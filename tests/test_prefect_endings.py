@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_asynchronous_tasks_keep_to_their_own_runs(recorded: RecordedEvents) -> None:
+def test_async_tasks_have_their_own_runs(recorded: RecordedEvents) -> None:
     names: dict[int, str] = {}
 
     @ours.task
@@ -83,7 +83,7 @@ def test_generators_are_runs_from_their_first_to_their_last_value(recorded: Reco
     assert {used.parent for used in recorded.runs("use")} == {recorded.run("pipeline").id}
 
 
-def test_a_generator_that_is_not_used_up_has_ended_well(recorded: RecordedEvents) -> None:
+def test_generator_closed_early_is_completed(recorded: RecordedEvents) -> None:
     @ours.task
     def numbers() -> Iterator[int]:
         yield 1
@@ -111,7 +111,7 @@ def test_a_generator_that_is_not_used_up_has_ended_well(recorded: RecordedEvents
     assert recorded.run("more").kinds == ["START", "COMPLETE"]
 
 
-def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(
+def test_failure_has_the_message_and_the_traceback_of_the_user(
     recorded: RecordedEvents,
 ) -> None:
     @ours.task
@@ -138,7 +138,7 @@ def test_a_failure_carries_its_message_and_the_users_part_of_the_trace(
     assert recorded.of("never") == []
 
 
-def test_a_timeout_is_a_failure(recorded: RecordedEvents) -> None:
+def test_timeout_is_a_failure(recorded: RecordedEvents) -> None:
     @ours.task(timeout_seconds=0.2)
     def slow() -> None:
         for _ in range(100):  # a thread cannot be interrupted while it sleeps
@@ -165,7 +165,7 @@ def test_a_timeout_is_a_failure(recorded: RecordedEvents) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_what_cuts_a_run_short_aborts_it(
+def test_keyboard_interrupt_and_system_exit_abort_the_run(
     recorded: RecordedEvents, error: type[BaseException]
 ) -> None:
     @ours.task
@@ -183,7 +183,7 @@ def test_what_cuts_a_run_short_aborts_it(
         assert (run.kinds, run.message) == (["START", "ABORT"], error.__name__)
 
 
-def test_states_and_futures_that_are_returned_decide_the_end(recorded: RecordedEvents) -> None:
+def test_returned_states_and_futures_determine_the_status(recorded: RecordedEvents) -> None:
     from prefect.states import Completed, Failed
 
     @ours.task
@@ -216,7 +216,7 @@ def test_states_and_futures_that_are_returned_decide_the_end(recorded: RecordedE
     assert recorded.run("all-good").kinds == ["START", "COMPLETE"]
 
 
-def test_an_error_of_ours_is_a_warning_and_nothing_more(
+def test_internal_error_of_the_adapter_is_only_a_warning(
     recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from lamin_prefect import path_discovery
@@ -248,7 +248,7 @@ def test_an_error_of_ours_is_a_warning_and_nothing_more(
     assert names != [None]  # the flow that was refused is not taken for one that is under way
 
 
-def test_saying_something_outside_of_a_run_is_a_warning(
+def test_read_and_wrote_outside_of_a_run_only_warn(
     recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from lamin_core.errors import NotTracked
@@ -260,7 +260,7 @@ def test_saying_something_outside_of_a_run_is_a_warning(
         lamin_prefect.wrote("a.txt")
 
 
-def test_events_are_json_of_the_standard(recorded: RecordedEvents) -> None:
+def test_events_are_standard_openlineage_json(recorded: RecordedEvents) -> None:
     @ours.flow
     def pipeline() -> None: ...
 

@@ -42,7 +42,7 @@ def slow_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digest_cache, "digest", slow)
 
 
-def test_reading_files_does_not_count_towards_a_timeout(
+def test_hashing_files_does_not_count_towards_a_timeout(
     recorded: RecordedEvents, slow_reading: None
 ) -> None:
     @ours.task(timeout_seconds=3)
@@ -76,7 +76,7 @@ def test_reading_files_does_not_count_towards_a_timeout(
     assert {(*run.kinds, *run.inputs) for run in runs} == {("START", "COMPLETE", "a.txt")}
 
 
-def test_reading_files_does_not_hold_up_the_event_loop(
+def test_hashing_files_does_not_block_the_event_loop(
     recorded: RecordedEvents, slow_reading: None
 ) -> None:
     longest = 0.0
@@ -105,7 +105,7 @@ def test_reading_files_does_not_hold_up_the_event_loop(
     assert longest < _SLOW
 
 
-def test_a_large_file_is_not_read_again_by_the_next_process(
+def test_large_file_is_not_hashed_again_by_the_next_process(
     recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from lamin_core.storage import digest_cache
@@ -139,7 +139,7 @@ def test_a_large_file_is_not_read_again_by_the_next_process(
     assert [run.inputs for run in recorded.runs("size")] == [["large.bin"]] * 2
 
 
-def test_a_flow_with_parameters_that_are_not_valid_is_a_failed_run(
+def test_flow_with_invalid_parameters_is_a_failed_run(
     recorded: RecordedEvents,
 ) -> None:
     @ours.flow
@@ -165,7 +165,7 @@ def test_a_flow_with_parameters_that_are_not_valid_is_a_failed_run(
     assert above.kinds == ["START", "FAIL"]
 
 
-def test_a_cached_run_has_the_files_of_the_run_that_made_its_result(
+def test_cached_run_has_the_files_of_the_run_that_computed_its_result(
     recorded: RecordedEvents,
 ) -> None:
     from prefect.cache_policies import INPUTS
@@ -208,7 +208,7 @@ def test_a_cached_run_has_the_files_of_the_run_that_made_its_result(
         assert versions(cached) == versions(maker)
 
 
-def test_a_cached_run_whose_maker_was_not_recorded_has_no_files(recorded: RecordedEvents) -> None:
+def test_cached_run_of_an_unrecorded_computation_has_no_files(recorded: RecordedEvents) -> None:
     import prefect
     from prefect.cache_policies import INPUTS
 
@@ -227,7 +227,7 @@ def test_a_cached_run_whose_maker_was_not_recorded_has_no_files(recorded: Record
     assert (cached.cached, cached.inputs, cached.outputs) == (True, [], [])
 
 
-def test_a_chain_without_files_leads_back_to_the_file_that_began_it(
+def test_tasks_connected_by_values_lead_back_to_the_first_file(
     recorded: RecordedEvents,
 ) -> None:
     class Table:
@@ -262,7 +262,7 @@ def test_a_chain_without_files_leads_back_to_the_file_that_began_it(
     assert (save_run.inputs, save_run.outputs) == (["rules.txt"], ["out.csv"])
 
 
-def test_flows_at_the_same_time_are_not_in_each_others_environment(
+def test_concurrent_flows_do_not_share_their_environment(
     recorded: RecordedEvents,
 ) -> None:
     together = threading.Barrier(2)
@@ -297,7 +297,7 @@ def test_flows_at_the_same_time_are_not_in_each_others_environment(
     assert parent() is None
 
 
-def test_two_files_of_one_name_are_two_transforms(
+def test_flows_in_two_files_of_the_same_name_are_two_transforms(
     recorded: RecordedEvents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lamin_prefect.job_names import script_name
@@ -320,7 +320,7 @@ def test_two_files_of_one_name_are_two_transforms(
     assert names() == ["one/main.py", "two/main.py"]
 
 
-def test_a_step_under_a_task_is_one_run(recorded: RecordedEvents) -> None:
+def test_step_under_a_task_is_one_run(recorded: RecordedEvents) -> None:
     import lamin_core as ln
 
     @ours.task

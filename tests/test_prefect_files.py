@@ -49,7 +49,7 @@ class Endless(list[int]):
             yield number
 
 
-def test_paths_are_found_in_what_holds_them() -> None:
+def test_paths_inside_containers_are_found() -> None:
     value = [
         {"a": Settings(Path("x"), (Path("y"), Path("x")))},
         (Path("z"), "text"),
@@ -58,13 +58,13 @@ def test_paths_are_found_in_what_holds_them() -> None:
     assert path_discovery.locations(value) == ["x", "y", "z", "w"]
 
 
-def test_what_is_open_or_endless_is_left_alone() -> None:
+def test_open_files_and_endless_iterables_are_not_read() -> None:
     assert path_discovery.locations([Opened(), Path("x")]) == ["x"]
     assert path_discovery.locations([Path("x"), Endless()]) == ["x"]
     assert parameters({"file": Opened()}) == {"file": "<tests.test_prefect_files.Opened>"}
 
 
-def test_a_value_that_holds_itself_has_an_end() -> None:
+def test_self_referencing_value_ends() -> None:
     loop: list[Any] = [Path("x")]
     loop.append(loop)
     assert path_discovery.locations(loop) == ["x"]
@@ -89,7 +89,7 @@ def test_a_value_that_holds_itself_has_an_end() -> None:
     ],
     ids=repr,
 )
-def test_an_annotation_says_whether_text_is_a_path(annotation: Any, is_path: bool) -> None:
+def test_annotation_determines_whether_text_is_a_path(annotation: Any, is_path: bool) -> None:
     def function(value: Any) -> None: ...
 
     function.__annotations__["value"] = annotation
@@ -109,7 +109,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def test_a_file_that_stays_is_read_once(in_tmp_path: Path, hashed: list[str]) -> None:
+def test_unchanged_file_is_hashed_once(in_tmp_path: Path, hashed: list[str]) -> None:
     Path("a.txt").write_text("a")
     Path("folder").mkdir()
     Path("folder/b.txt").write_text("b")
@@ -122,7 +122,7 @@ def test_a_file_that_stays_is_read_once(in_tmp_path: Path, hashed: list[str]) ->
     assert files.at("folder") != folder
 
 
-def test_a_file_written_a_moment_ago_is_read_again(in_tmp_path: Path) -> None:
+def test_recently_written_file_is_hashed_again(in_tmp_path: Path) -> None:
     files, path = DatasetReader(), Path("a.txt")
     seen = set()
     for letter in "abcdefgh":  # same size, and often the same time
@@ -133,7 +133,7 @@ def test_a_file_written_a_moment_ago_is_read_again(in_tmp_path: Path) -> None:
     assert len(seen) == 8
 
 
-def test_what_lies_behind_a_link_in_a_folder_is_looked_at_every_time(in_tmp_path: Path) -> None:
+def test_target_of_a_link_in_a_folder_is_hashed_every_time(in_tmp_path: Path) -> None:
     Path("elsewhere").mkdir()
     Path("elsewhere/a.txt").write_text("a")
     Path("folder").mkdir()
@@ -149,7 +149,7 @@ def test_what_lies_behind_a_link_in_a_folder_is_looked_at_every_time(in_tmp_path
     assert before.hash != after.hash
 
 
-def test_what_holds_no_bytes_of_its_own_is_no_dataset(in_tmp_path: Path) -> None:
+def test_pipe_empty_folder_and_missing_path_are_no_datasets(in_tmp_path: Path) -> None:
     os.mkfifo("pipe")
     Path("empty").mkdir()
     for nothing in ("pipe", "empty", "missing", "nul\0", ".", "..", "/"):

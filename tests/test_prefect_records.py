@@ -32,7 +32,7 @@ class Options(BaseModel):
     password: SecretStr = SecretStr("hunter2")
 
 
-def test_artifacts_and_models_are_arguments_results_and_inputs(
+def test_artifacts_and_pydantic_models_are_arguments_results_and_inputs(
     instance: Instance,
     recorded: RecordedEvents,
     monkeypatch: pytest.MonkeyPatch,
@@ -100,7 +100,7 @@ def test_artifacts_and_models_are_arguments_results_and_inputs(
         rebuild(instance.db)
 
 
-def test_a_task_that_copies_an_artifact_has_read_the_original(
+def test_task_that_copies_an_artifact_has_the_original_as_input(
     instance: Instance, recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LAMIN_SPOOL")

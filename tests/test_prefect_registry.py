@@ -33,7 +33,7 @@ def _deliver() -> None:
     delivery.close()
 
 
-def test_tags_are_labels_and_every_run_links_to_prefects_page(
+def test_tags_are_labels_and_runs_link_to_the_prefect_ui(
     instance: Instance, recorded: RecordedEvents
 ) -> None:
     from prefect import tags
@@ -61,7 +61,7 @@ def test_tags_are_labels_and_every_run_links_to_prefects_page(
         rebuild(instance.db)
 
 
-def test_an_id_of_prefect_leads_to_all_attempts_the_last_first(
+def test_prefect_id_leads_to_all_attempts_latest_first(
     instance: Instance, recorded: RecordedEvents
 ) -> None:
     calls = 0
@@ -125,7 +125,7 @@ def killed(
     return UUID(ln.Run.get(transform__key__endswith=":pipeline").external_id)
 
 
-def test_reconcile_closes_runs_of_other_machines(killed: UUID, prefect_here: None) -> None:
+def test_reconcile_ends_runs_of_other_machines(killed: UUID, prefect_here: None) -> None:
     from prefect.client.orchestration import get_client
     from prefect.states import Crashed
 

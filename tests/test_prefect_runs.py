@@ -33,7 +33,7 @@ class Frame:
     """Stands for a data frame: a value without a file, of which there is only one."""
 
 
-def test_runs_carry_prefects_ids_names_and_their_place(recorded: RecordedEvents) -> None:
+def test_runs_have_ids_names_and_parents_of_prefect(recorded: RecordedEvents) -> None:
     from prefect.context import FlowRunContext, TaskRunContext
 
     seen: dict[str, Any] = {}
@@ -67,7 +67,7 @@ def test_runs_carry_prefects_ids_names_and_their_place(recorded: RecordedEvents)
     assert facets["jobType"]["jobType"] == "TASK"
 
 
-def test_parameters_are_json_and_big_objects_stay_where_they_are(recorded: RecordedEvents) -> None:
+def test_parameters_are_json_and_large_objects_are_summarized(recorded: RecordedEvents) -> None:
     class Wide:
         def __reduce__(self) -> str:
             raise AssertionError("serialised")
@@ -101,7 +101,7 @@ def test_parameters_are_json_and_big_objects_stay_where_they_are(recorded: Recor
     }
 
 
-def test_every_attempt_of_a_task_is_a_run_of_its_own(recorded: RecordedEvents) -> None:
+def test_every_attempt_of_a_task_is_a_run(recorded: RecordedEvents) -> None:
     tries: list[int] = []
 
     @ours.task(retries=2)
@@ -133,7 +133,7 @@ def test_every_attempt_of_a_task_is_a_run_of_its_own(recorded: RecordedEvents) -
     assert recorded.run("use").waited_for == {("flaky", "value", runs[2].id)}
 
 
-def test_every_attempt_of_a_flow_is_a_run_of_its_own(recorded: RecordedEvents) -> None:
+def test_every_attempt_of_a_flow_is_a_run(recorded: RecordedEvents) -> None:
     tries: list[int] = []
 
     @ours.task
@@ -153,7 +153,7 @@ def test_every_attempt_of_a_flow_is_a_run_of_its_own(recorded: RecordedEvents) -
     assert [run.parent for run in recorded.runs("step")] == [first.id, second.id]
 
 
-def test_a_result_from_the_cache_is_a_cached_run_with_its_files(recorded: RecordedEvents) -> None:
+def test_cached_result_is_a_cached_run_with_its_files(recorded: RecordedEvents) -> None:
     from prefect.cache_policies import INPUTS
 
     @ours.task(cache_policy=INPUTS, persist_result=True)
@@ -177,7 +177,7 @@ def test_a_result_from_the_cache_is_a_cached_run_with_its_files(recorded: Record
     assert cached.parent == recorded.run("pipeline").id
 
 
-def test_a_cache_asked_for_later_is_seen_too(recorded: RecordedEvents) -> None:
+def test_cache_policy_set_by_options_is_recognized(recorded: RecordedEvents) -> None:
     from prefect.cache_policies import INPUTS
 
     @ours.task
@@ -230,7 +230,7 @@ def test_mapped_tasks_are_runs_of_one_job(recorded: RecordedEvents) -> None:
     assert recorded.run("gather").waited_for == {("work", "value", run.id) for run in runs}
 
 
-def test_waiting_without_a_value_is_order(recorded: RecordedEvents) -> None:
+def test_wait_for_is_a_dependency_of_order(recorded: RecordedEvents) -> None:
     @ours.task
     def before() -> None: ...
 
@@ -245,7 +245,7 @@ def test_waiting_without_a_value_is_order(recorded: RecordedEvents) -> None:
     assert recorded.run("after").waited_for == {("before", "order", recorded.run("before").id)}
 
 
-def test_where_a_file_lies_between_there_is_no_other_dependency(recorded: RecordedEvents) -> None:
+def test_tasks_connected_by_a_file_have_no_other_dependency(recorded: RecordedEvents) -> None:
     @ours.task
     def make() -> Path:
         Path("a.txt").write_text("a")
@@ -266,7 +266,7 @@ def test_where_a_file_lies_between_there_is_no_other_dependency(recorded: Record
     )
 
 
-def test_subflows_and_nested_tasks_know_what_is_above_them(recorded: RecordedEvents) -> None:
+def test_subflows_and_nested_tasks_have_their_parents(recorded: RecordedEvents) -> None:
     @ours.task
     def leaf(frame: Frame) -> None: ...
 
@@ -297,7 +297,7 @@ def test_subflows_and_nested_tasks_know_what_is_above_them(recorded: RecordedEve
     assert {("load", "value", recorded.run("load").id)} == recorded.run("branch").waited_for
 
 
-def test_with_options_keeps_the_recording_and_changes_the_name(recorded: RecordedEvents) -> None:
+def test_with_options_changes_the_name_and_is_recorded(recorded: RecordedEvents) -> None:
     @ours.task
     def step(number: int) -> int:
         return number
@@ -313,7 +313,7 @@ def test_with_options_keeps_the_recording_and_changes_the_name(recorded: Recorde
     assert [tag["key"] for tag in run.facets["tags"]["tags"]] == ["x"]
 
 
-def test_methods_are_recorded_without_their_object(recorded: RecordedEvents) -> None:
+def test_methods_are_recorded_without_self(recorded: RecordedEvents) -> None:
     class Study:
         @ours.task
         def step(self, number: int) -> int:
@@ -333,7 +333,7 @@ def test_methods_are_recorded_without_their_object(recorded: RecordedEvents) -> 
     assert recorded.run("still").params == {"number": 2}
 
 
-def test_a_function_called_past_prefect_is_not_a_run(recorded: RecordedEvents) -> None:
+def test_direct_call_of_fn_is_not_a_run(recorded: RecordedEvents) -> None:
     @ours.task
     def twice(number: int) -> int:
         return number if number > 1 else twice.fn(number * 2)
@@ -347,7 +347,7 @@ def test_a_function_called_past_prefect_is_not_a_run(recorded: RecordedEvents) -
     assert recorded.run("twice").kinds == ["START", "COMPLETE"]
 
 
-def test_a_task_of_ours_in_a_flow_of_prefects_own(recorded: RecordedEvents) -> None:
+def test_lamin_task_in_a_plain_prefect_flow_is_recorded(recorded: RecordedEvents) -> None:
     import prefect
     from prefect.context import FlowRunContext
 
@@ -370,7 +370,7 @@ def test_a_task_of_ours_in_a_flow_of_prefects_own(recorded: RecordedEvents) -> N
     assert f"/{run.job}".endswith(f"{HERE}:plain:step")
 
 
-def test_child_processes_find_their_parent(
+def test_child_processes_get_their_parent(
     recorded: RecordedEvents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lamin_core.runtime.parent_context import parent_from_environment

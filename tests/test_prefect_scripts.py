@@ -85,13 +85,13 @@ if __name__ == "__main__":
 """
 
 
-def test_importing_the_package_imports_neither_prefect_nor_a_database() -> None:
+def test_import_of_the_package_imports_neither_prefect_nor_a_database() -> None:
     code = "import sys, lamin_prefect; print(sorted({'prefect', 'sqlalchemy'} & set(sys.modules)), dir(lamin_prefect))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("[] ['current_run', ")
 
 
-def test_unchanged_tasks_in_other_processes_have_their_name_and_source(scripts: Scripts) -> None:
+def test_plain_tasks_in_other_processes_have_their_name_and_source(scripts: Scripts) -> None:
     done = scripts.run(
         """
 from prefect import flow, task
@@ -120,7 +120,7 @@ if __name__ == "__main__":
     assert job["facets"]["sourceCodeLocation"]["url"].endswith("/script.py")
 
 
-def test_tasks_in_other_processes_are_recorded_there(scripts: Scripts) -> None:
+def test_tasks_in_other_processes_are_recorded(scripts: Scripts) -> None:
     done = scripts.run(
         """
 from __future__ import annotations
@@ -179,7 +179,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("decorators", ["prefect", "lamin_prefect"])
-def test_an_interrupt_ends_the_process_as_ever(scripts: Scripts, decorators: str) -> None:
+def test_interrupt_ends_the_process_as_without_recording(scripts: Scripts, decorators: str) -> None:
     process = scripts.start(
         f"""
 import time
@@ -209,7 +209,7 @@ if __name__ == "__main__":
     assert scripts.kinds("pipeline") == (["START", "ABORT"] if ours else [])
 
 
-def test_of_a_killed_process_the_beginning_is_known(scripts: Scripts) -> None:
+def test_start_events_of_a_killed_process_are_recorded(scripts: Scripts) -> None:
     process = scripts.start(
         """
 import time
@@ -236,7 +236,7 @@ if __name__ == "__main__":
     assert scripts.kinds("pipeline") == scripts.kinds("pipeline:slow") == ["START"]
 
 
-def test_an_exit_code_is_the_users(scripts: Scripts) -> None:
+def test_exit_code_of_the_user_is_unchanged(scripts: Scripts) -> None:
     done = scripts.run(
         """
 import sys
@@ -254,7 +254,7 @@ if __name__ == "__main__":
     assert scripts.kinds("pipeline") == ["START", "ABORT"]
 
 
-def test_a_sink_that_is_down_costs_a_warning(scripts: Scripts) -> None:
+def test_unreachable_sink_costs_one_warning(scripts: Scripts) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         done = scripts.run(PIPELINE, OPENLINEAGE_URL=f"http://127.0.0.1:{unused.getsockname()[1]}")
@@ -263,7 +263,7 @@ def test_a_sink_that_is_down_costs_a_warning(scripts: Scripts) -> None:
     assert scripts.kinds("pipeline:write") == ["START", "COMPLETE"]
 
 
-def test_a_sink_that_hangs_does_not_hold_the_job_up(scripts: Scripts) -> None:
+def test_hanging_sink_does_not_delay_the_job(scripts: Scripts) -> None:
     def seconds(**environment: str) -> float:
         began = time.monotonic()
         done = scripts.run(PIPELINE, **environment)
@@ -281,7 +281,7 @@ def test_a_sink_that_hangs_does_not_hold_the_job_up(scripts: Scripts) -> None:
     assert scripts.kinds("pipeline:write") == ["START", "COMPLETE"] * 2
 
 
-def test_a_script_from_standard_input_and_one_that_is_a_module(scripts: Scripts) -> None:
+def test_script_from_standard_input_and_module_are_recorded(scripts: Scripts) -> None:
     (scripts.folder / "steps.py").write_text(PIPELINE)
     for arguments in (["-"], ["-m", "steps"]):
         done = subprocess.run(

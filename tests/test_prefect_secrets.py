@@ -98,7 +98,7 @@ def leaks(texts: dict[str, str]) -> list[tuple[str, str]]:
     return result
 
 
-def test_prefect_flow_with_secrets_stores_none(
+def test_secrets_of_a_prefect_flow_are_not_stored(
     instance: Instance, tmp_path: Path, prefect_environment: dict[str, str]
 ) -> None:
     Path("script.py").write_text(SCRIPT)

@@ -81,7 +81,7 @@ def test_returned_tables_are_written_to_the_declared_paths(recorded: RecordedEve
     assert recorded.run("clean").kinds == ["START", "COMPLETE"]
 
 
-def test_a_table_that_cannot_be_written_fails_the_task_and_leaves_nothing(
+def test_table_that_cannot_be_written_fails_the_task_and_leaves_no_file(
     recorded: RecordedEvents,
 ) -> None:
     @ours.task(outputs="table.parquet")
@@ -98,7 +98,7 @@ def test_a_table_that_cannot_be_written_fails_the_task_and_leaves_nothing(
     assert recorded.run("broken").kinds == ["START", "FAIL"]
 
 
-def test_a_template_without_a_file_is_one_warning(
+def test_declared_output_without_a_file_is_one_warning(
     recorded: RecordedEvents, caplog: pytest.LogCaptureFixture
 ) -> None:
     @ours.task(outputs="clean/{number}.txt")
@@ -119,7 +119,7 @@ def test_a_template_without_a_file_is_one_warning(
     assert recorded.runs("forgets")[2].outputs == []
 
 
-def test_tables_are_checked_and_annotated(instance: Instance, recorded: RecordedEvents) -> None:
+def test_tables_are_validated_and_annotated(instance: Instance, recorded: RecordedEvents) -> None:
     number = ln.Feature(name="number", dtype=int).save()
     schema = ln.Schema(name="counts", features=[number]).save()
     ln.Feature(name="assay", dtype=ln.ULabel).save()

@@ -67,7 +67,7 @@ async def async_generator(count: int) -> AsyncIterator[int]:
     [plain, generator, coroutine, async_generator],
     ids=lambda function: function.__name__,
 )
-def test_definitions_are_the_same(
+def test_definitions_equal_those_of_prefect(
     both: tuple[Decorators, Decorators], function: Callable[..., Any]
 ) -> None:
     def facts(decorated: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def test_definitions_are_the_same(
     assert facts(ours.flow(function)) == facts(theirs.flow(function))
 
 
-def test_tasks_of_one_name_stay_apart(both: tuple[Decorators, Decorators]) -> None:
+def test_tasks_of_the_same_name_have_different_keys(both: tuple[Decorators, Decorators]) -> None:
     _, ours = both
 
     def first_task() -> Any:
@@ -120,14 +120,14 @@ def test_tasks_of_one_name_stay_apart(both: tuple[Decorators, Decorators]) -> No
     assert first_task().task_key == first_task().with_options(name="other").task_key
 
 
-def test_a_function_stays_what_it_is(both: tuple[Decorators, Decorators]) -> None:
+def test_decorated_function_is_unchanged(both: tuple[Decorators, Decorators]) -> None:
     _, ours = both
     assert ours.task(plain).fn is plain
     assert ours.task(plain).with_options(retries=1).fn is plain
     assert ours.flow(plain).fn is plain
 
 
-def test_what_is_no_plain_function_works_too(
+def test_callable_object_can_be_a_task(
     both: tuple[Decorators, Decorators], recorded: RecordedEvents
 ) -> None:
     class Doubler:
@@ -158,7 +158,7 @@ def test_parameters_are_validated_and_coerced(both: tuple[Decorators, Decorators
             decorated()
 
 
-def test_results_and_states_are_the_same(both: tuple[Decorators, Decorators]) -> None:
+def test_results_and_states_equal_those_of_prefect(both: tuple[Decorators, Decorators]) -> None:
     def outcomes(flow: Any, task: Any) -> list[Any]:
         tries: list[int] = []
 
@@ -213,7 +213,7 @@ def test_results_and_states_are_the_same(both: tuple[Decorators, Decorators]) ->
     assert outcomes(*ours) == outcomes(*theirs)
 
 
-def test_asynchronous_results_are_the_same(both: tuple[Decorators, Decorators]) -> None:
+def test_async_results_equal_those_of_prefect(both: tuple[Decorators, Decorators]) -> None:
     async def outcomes(flow: Any, task: Any) -> list[Any]:
         step, items = task(coroutine), task(async_generator)
 
@@ -237,7 +237,7 @@ def test_asynchronous_results_are_the_same(both: tuple[Decorators, Decorators]) 
     assert asyncio.run(outcomes(*ours)) == asyncio.run(outcomes(*theirs))
 
 
-def test_generators_can_be_sent_to_and_thrown_at(recorded: RecordedEvents) -> None:
+def test_generators_support_send_and_throw(recorded: RecordedEvents) -> None:
     from lamin_prefect.generators import watched
 
     def echo() -> Any:
@@ -258,7 +258,7 @@ def test_generators_can_be_sent_to_and_thrown_at(recorded: RecordedEvents) -> No
         assert ended.value.value == "the end"
 
 
-def test_a_result_that_prefect_kept_is_found_under_our_decorator(
+def test_result_cached_by_prefect_is_used_under_the_lamin_decorator(
     both: tuple[Decorators, Decorators], recorded: RecordedEvents
 ) -> None:
     from prefect.cache_policies import INPUTS, TASK_SOURCE
@@ -284,7 +284,7 @@ def test_a_result_that_prefect_kept_is_found_under_our_decorator(
     assert recorded.run("step").cached
 
 
-def test_hooks_and_flow_extras_are_prefects_own(both: tuple[Decorators, Decorators]) -> None:
+def test_hooks_and_flow_methods_equal_those_of_prefect(both: tuple[Decorators, Decorators]) -> None:
     called: list[str] = []
 
     def outcomes(flow: Any, task: Any) -> list[str]:

@@ -137,7 +137,7 @@ def _is_stable(line: str) -> bool:
 
 
 @pytest.mark.parametrize(("decorators", "variables"), RECORDED, ids=IDS)
-def test_a_script_says_the_same_and_is_recorded_once(
+def test_script_output_is_unchanged_and_recorded_once(
     scripts: Scripts, decorators: str, variables: dict[str, str]
 ) -> None:
     plain = visible(scripts.run(SCRIPT, "prefect"))
@@ -208,7 +208,7 @@ print("Cancelled")
 """
 
 
-def test_a_served_flow_of_unchanged_code_is_recorded_also_if_cancelled(scripts: Scripts) -> None:
+def test_served_flow_of_plain_prefect_code_is_recorded_even_if_cancelled(scripts: Scripts) -> None:
     name = scripts.folder.name.replace("_", "-")
     (scripts.folder / "served.py").write_text(SERVED.replace("NAME", name))
     environment = {**os.environ, **scripts.environment, **PLUGIN}

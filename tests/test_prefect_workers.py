@@ -148,7 +148,7 @@ with get_client(sync_client=True) as client:
 """
 
 
-def test_a_worker_records_the_runs_of_a_deployment_and_their_cancellation(machine: Machine) -> None:
+def test_worker_records_the_runs_of_a_deployment_and_their_cancellation(machine: Machine) -> None:
     pool = machine.folder.name.replace("_", "-")
     (machine.folder / "raw.txt").write_text("raw")
     (machine.folder / "study.py").write_text(FLOW)
@@ -181,7 +181,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_task_server_records_what_a_plain_process_delays(machine: Machine) -> None:
+def test_task_server_records_delayed_tasks(machine: Machine) -> None:
     (machine.folder / "raw.txt").write_text("raw")
     (machine.folder / "tasks.py").write_text(TASKS)
     with machine.running("tasks.py", "serve", **PLUGIN):
@@ -218,7 +218,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_fork_pool_in_a_task_makes_no_runs_of_its_own(machine: Machine) -> None:
+def test_fork_pool_in_a_task_makes_no_additional_runs(machine: Machine) -> None:
     (machine.folder / "forking.py").write_text(FORKING)
     assert machine.run("forking.py").splitlines()[-1] == "[1, 2, 3]"
     events = machine.events()
@@ -282,7 +282,7 @@ runner = RayTaskRunner(init_kwargs={"num_cpus": 1, "include_dashboard": False})
 
 @pytest.mark.parametrize(("decorators", "variables"), [("lamin_prefect", {}), ("prefect", PLUGIN)])
 @pytest.mark.parametrize("cluster", RUNNERS)
-def test_tasks_on_a_cluster_are_recorded_there(
+def test_tasks_on_a_cluster_are_recorded(
     machine: Machine, cluster: str, decorators: str, variables: dict[str, str]
 ) -> None:
     pytest.importorskip(f"prefect_{cluster}")
@@ -318,7 +318,7 @@ print(SyncTaskRunEngine.run_context.__code__.co_filename)
 """
 
 
-def test_a_task_that_arrives_in_a_process_is_recorded_there(machine: Machine) -> None:
+def test_task_sent_to_another_process_is_recorded(machine: Machine) -> None:
     from lamin_prefect.engine_hooks import Recorded
 
     declaration = pickle.dumps(Recorded("task", "source"))
@@ -345,7 +345,7 @@ if __name__ == "__main__":
 """
 
 
-def test_a_machine_without_the_database_records_over_http(
+def test_machine_without_the_database_records_over_http(
     instance: Instance,
     prefect_environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,

@@ -34,7 +34,7 @@ def project(in_tmp_path: Path) -> Path:
     return in_tmp_path
 
 
-def test_settings_set_by_processes_at_once_all_stay(project: Path) -> None:
+def test_concurrent_settings_are_all_saved(project: Path) -> None:
     values_by_name = {
         "verbosity": ["info", "error"] * 40,
         "spool_limit": [str(number) for number in range(1, 81)],
@@ -51,7 +51,7 @@ def test_settings_set_by_processes_at_once_all_stay(project: Path) -> None:
     assert "db" in stored
 
 
-def test_backups_to_one_file_at_once_leave_the_first(project: Path) -> None:
+def test_concurrent_backups_to_one_file_leave_the_first(project: Path) -> None:
     command = [sys.executable, "-m", "lamin_core", "backup", "copy.db"]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     errors = [process.communicate(timeout=120)[1] for process in processes]
@@ -62,9 +62,7 @@ def test_backups_to_one_file_at_once_leave_the_first(project: Path) -> None:
 
 
 @needs_root
-def test_settings_set_in_an_instance_that_may_only_be_read_is_a_typed_error(
-    disk: Path, alice: Person
-) -> None:
+def test_set_on_a_read_only_instance_is_a_typed_error(disk: Path, alice: Person) -> None:
     folder = disk / "project"
     folder.mkdir()
     os.chown(folder, 0, GROUP)
@@ -91,7 +89,7 @@ def test_init_in_a_connected_folder_is_refused(project: Path) -> None:
     typed("init")
 
 
-def test_init_narrows_a_folder_that_was_there(in_tmp_path: Path) -> None:
+def test_init_restricts_permissions_of_an_existing_folder(in_tmp_path: Path) -> None:
     folder = in_tmp_path / ".lamin"
     folder.mkdir()
     folder.chmod(0o755)
@@ -99,7 +97,7 @@ def test_init_narrows_a_folder_that_was_there(in_tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_doctor_names_an_instance_folder_that_others_can_look_into(project: Path) -> None:
+def test_doctor_reports_an_instance_folder_readable_by_others(project: Path) -> None:
     (project / ".lamin").chmod(0o755)
     findings = {f["check"]: f for f in typed("doctor", "--json", code=None).json}
     assert findings["secrecy"]["status"] == "warning"

@@ -68,7 +68,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
     os.umask(before)
 
 
-def test_everything_of_a_new_instance_is_its_owners_alone(in_tmp_path: Path, umask: int) -> None:
+def test_files_of_a_new_instance_are_private_to_the_owner(in_tmp_path: Path, umask: int) -> None:
     typed("init")
     Path("work.py").write_text(_WORK)
     typed("settings", "set", "spool_limit", "64")
@@ -94,9 +94,7 @@ def test_backups_and_restored_databases_are_private(in_tmp_path: Path, umask: in
     assert _mode(".lamin/lamin.db") == 0o600
 
 
-def test_settings_of_the_user_and_the_list_of_allowed_instances_are_private(
-    in_tmp_path: Path, umask: int
-) -> None:
+def test_user_settings_and_allowed_instances_are_private(in_tmp_path: Path, umask: int) -> None:
     typed("settings", "set", "--user", "spool_limit", "64")
     (in_tmp_path / "a").mkdir()
     Instance.create(in_tmp_path / "a", in_tmp_path / "a" / "data").db.dispose()
@@ -108,7 +106,7 @@ def test_settings_of_the_user_and_the_list_of_allowed_instances_are_private(
     assert not _mode(".lamin/connected") & 0o022
 
 
-def test_shared_and_private_change_the_modes(in_tmp_path: Path, umask: int) -> None:
+def test_init_shared_and_private_change_the_permissions(in_tmp_path: Path, umask: int) -> None:
     typed("init", "--shared")
     assert sharing_of(Path(".lamin")) is Sharing.GROUP
     assert (_mode(".lamin"), _mode(".lamin/lamin.db"), _mode(".lamin/instance.toml")) == (
@@ -147,7 +145,7 @@ def test_settings_with_a_password_stay_private(in_tmp_path: Path, postgres_url: 
     assert _mode(".lamin/instance.toml") == 0o600
 
 
-def test_wide_instance_of_an_older_version_works_and_doctor_says_how_to_narrow_it(
+def test_instance_with_wide_permissions_works_and_doctor_says_how_to_restrict_it(
     in_tmp_path: Path,
 ) -> None:
     typed("init")
@@ -163,7 +161,7 @@ def test_wide_instance_of_an_older_version_works_and_doctor_says_how_to_narrow_i
     assert findings["secrecy"]["status"] == "ok"
 
 
-def test_restore_into_a_shared_instance_keeps_it_shared(in_tmp_path: Path) -> None:
+def test_restored_database_of_a_shared_instance_is_shared(in_tmp_path: Path) -> None:
     typed("init", "--shared")
     typed("backup", "copy.db")
     Path(".lamin/lamin.db").unlink()
@@ -183,7 +181,7 @@ def _project(disk: Path, owner: Person) -> Path:
 
 
 @needs_root
-def test_private_instance_says_whose_it_is_and_what_to_ask_for(
+def test_private_instance_names_its_owner_and_the_command_to_share_it(
     disk: Path, alice: Person, bob: Person
 ) -> None:
     project = _project(disk, alice)
@@ -200,7 +198,7 @@ def test_private_instance_says_whose_it_is_and_what_to_ask_for(
 
 
 @needs_root
-def test_database_that_alone_is_private_says_whose_it_is(
+def test_private_database_in_a_shared_instance_names_its_owner(
     disk: Path, alice: Person, bob: Person
 ) -> None:
     project = _project(disk, alice)
@@ -213,7 +211,7 @@ def test_database_that_alone_is_private_says_whose_it_is(
 
 @needs_root
 @pytest.mark.parametrize("umask", [0o022, 0o077], ids=oct)
-def test_colleagues_of_the_group_write_into_a_shared_instance(
+def test_group_members_write_into_a_shared_instance(
     disk: Path, alice: Person, bob: Person, mallory: Person, umask: int
 ) -> None:
     project = _project(disk, alice)
@@ -241,7 +239,7 @@ def test_colleagues_of_the_group_write_into_a_shared_instance(
 
 
 @needs_root
-def test_group_that_may_read_asks_and_does_not_write(
+def test_group_with_read_access_can_query_but_not_write(
     disk: Path, alice: Person, bob: Person
 ) -> None:
     project = _project(disk, alice)
@@ -257,7 +255,9 @@ def test_group_that_may_read_asks_and_does_not_write(
 
 
 @needs_root
-def test_sharing_what_is_another_users_says_so(disk: Path, alice: Person, bob: Person) -> None:
+def test_sharing_the_instance_of_another_user_is_refused(
+    disk: Path, alice: Person, bob: Person
+) -> None:
     project = _project(disk, alice)
     alice.lamin("init", "--shared", cwd=project)
     bob.lamin("connect", ".", cwd=project)

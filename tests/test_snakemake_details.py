@@ -162,11 +162,11 @@ class TestDetails:
     def test_log_file_is_the_report(self) -> None:
         assert job("a").report.path.read_text() == "greetings\n"
 
-    def test_rows_of_the_benchmark_are_in_the_details(self) -> None:
+    def test_benchmark_rows_are_in_the_details(self) -> None:
         (row,) = job("a").details["benchmark_rows"]
         assert row["s"] >= 0
 
-    def test_numbers_of_the_benchmark_are_features(self) -> None:
+    def test_benchmark_numbers_are_features(self) -> None:
         run = job("a")
         values = run.features.get_values()
         assert values["benchmark_s"] == run.details["benchmark_rows"][0]["s"]
@@ -174,7 +174,7 @@ class TestDetails:
         assert [r.uid for r in ln.Run.filter(benchmark_s__gte=0)] == [run.uid]
         assert ln.Run.filter(benchmark_s__lt=0).count() == 0
 
-    def test_edited_file_in_git_is_not_the_clean_commit(self) -> None:
+    def test_edited_file_in_git_is_recorded_as_dirty(self) -> None:
         runs = ln.Run.filter(transform__key="align").order_by("id").all()
         assert [run.git["dirty"] for run in runs] == [True] * 3
 
@@ -186,7 +186,7 @@ class TestDetails:
         assert a.details["group"] == b.details["group"] == "pair"
         assert a.parent.details["executor"] == "cluster-generic"
 
-    def test_what_runs_in_a_cluster_job_has_it_as_parent(self, project: Path) -> None:
+    def test_environment_of_a_cluster_job_names_it_as_parent(self, project: Path) -> None:
         parent = (project / "c.txt").read_text().strip()
         assert parent == f"snakemake/align:c/{job('c').external_id}"
 
@@ -194,16 +194,16 @@ class TestDetails:
         ("rule", "key", "flag"),
         [("a", "a.txt", "protected"), ("b", "b.txt", "ensure"), ("marker", "marker", "touch")],
     )
-    def test_flags_are_on_the_edge(self, rule: str, key: str, flag: str) -> None:
+    def test_flags_are_facets_of_the_edge(self, rule: str, key: str, flag: str) -> None:
         assert edge(job(rule), key).facets["lamin_file"]["flags"] == [flag]
 
-    def test_edited_rule_is_a_second_version_and_others_stay(self) -> None:
+    def test_edited_rule_is_a_second_version_and_other_rules_are_unchanged(self) -> None:
         versions = {
             name: ln.Transform.filter(key=f"align:{name}").count() for name in ("gather", "split")
         }
         assert versions == {"gather": 2, "split": 1}
 
-    def test_partial_rerun_makes_no_version_of_what_it_reads(self) -> None:
+    def test_partial_rerun_makes_no_version_of_its_inputs(self) -> None:
         counts = {
             key: ln.Artifact.filter(key=key).count()
             for key in ("part_1-of-2.txt", "part_2-of-2.txt", "gathered.txt")

@@ -116,11 +116,13 @@ def run_of(rule: str) -> ln.Run:
     return run
 
 
-def made_by(run: ln.Run) -> list[str | None]:
+def output_keys(run: ln.Run) -> list[str | None]:
     return sorted(artifact.key for artifact in run.output_artifacts)
 
 
-def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
+def test_tracked_script_in_snakemake_job_is_child_of_job(
+    instance: Instance, tmp_path: Path
+) -> None:
     write(tmp_path, SNAKEFILE.format(PYTHON=sys.executable))
     write(tmp_path, BY_SHELL, "made.py")
     write(tmp_path, BY_SCRIPT, "scripts/made.py")
@@ -135,19 +137,19 @@ def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
         shell, script, run = run_of("by_shell"), run_of("by_script"), run_of("by_run")
         assert {job_run.status for job_run in ln.Run.all()} == {"completed"}
         assert {job_run.parent.uid for job_run in (shell, script, run)} == {workflow.uid}
-        assert made_by(shell) == ["kept/shell.csv", "shell.csv"]
-        assert made_by(run) == ["run.csv"]
-        assert (made_by(run_of("by_wrapper")), made_by(run_of("by_notebook"))) == (
+        assert output_keys(shell) == ["kept/shell.csv", "shell.csv"]
+        assert output_keys(run) == ["run.csv"]
+        assert (output_keys(run_of("by_wrapper")), output_keys(run_of("by_notebook"))) == (
             ["wrapper.csv"],
             ["notebook.csv"],
         )
         assert run_of("by_notebook").transform.source_code == BY_WRAPPER
         assert [artifact.key for artifact in run.input_artifacts] == ["script.csv"]
-        assert made_by(workflow) == ["summary.txt"]
+        assert output_keys(workflow) == ["summary.txt"]
         tracked = script.children.one()
         assert (tracked.transform.key, tracked.engine) == ("made.py", "python")
         assert tracked.root_run_id == workflow.external_id
-        assert made_by(tracked) == made_by(script) == ["script.csv"]
+        assert output_keys(tracked) == output_keys(script) == ["script.csv"]
         step = tracked.children.one()
         assert (step.transform.key, [artifact.key for artifact in step.input_artifacts]) == (
             "made.py:read",
@@ -155,9 +157,9 @@ def test_it_belongs_to_the_job(instance: Instance, tmp_path: Path) -> None:
         )
         in_process = run_of("by_tracked_run").children.one()
         assert (in_process.transform.key, in_process.transform.kind) == ("Snakefile", "script")
-        assert made_by(in_process) == made_by(run_of("by_tracked_run")) == ["tracked.csv"]
+        assert output_keys(in_process) == output_keys(run_of("by_tracked_run")) == ["tracked.csv"]
         at_once = ln.Run.filter(transform__key__endswith=":at_once").all()
-        assert sorted(made_by(job_run)[1] or "" for job_run in at_once) == [
+        assert sorted(output_keys(job_run)[1] or "" for job_run in at_once) == [
             "threads_1.csv",
             "threads_2.csv",
         ]

@@ -80,7 +80,7 @@ def test_every_event_is_valid_openlineage(failed: Played) -> None:
     assert [problem for event in failed.events for problem in problems(event)] == []
 
 
-def test_each_attempt_is_a_run_and_a_success_after_a_retry_is_one(failed: Played) -> None:
+def test_each_attempt_is_a_run_and_only_the_last_one_completes(failed: Played) -> None:
     first, second = failed.events_of("retried", "START")
     assert [run(event)["attempt"] for event in (first, second)] == [1, 2]
     assert first["run"]["runId"] != second["run"]["runId"]
@@ -88,29 +88,29 @@ def test_each_attempt_is_a_run_and_a_success_after_a_retry_is_one(failed: Played
     assert failed.only_event("retried", "COMPLETE")["run"]["runId"] == second["run"]["runId"]
 
 
-def test_a_job_that_leaves_its_output_out_has_failed(failed: Played) -> None:
+def test_job_without_its_output_fails(failed: Played) -> None:
     assert [event["eventType"] for event in failed.events_of("missing")] == ["START", "FAIL"]
     assert "missing.txt" in message(failed.only_event("missing", "FAIL"))
 
 
-def test_a_failure_tells_the_end_of_the_log(failed: Played) -> None:
+def test_failure_message_has_the_end_of_the_log(failed: Played) -> None:
     text = message(failed.only_event("script", "FAIL"))
     assert text.startswith("script failed with exit status 1")
     assert "ValueError: the script went wrong" in text
 
 
-def test_a_failing_run_block_fails(failed: Played) -> None:
+def test_failed_run_block_fails_its_job(failed: Played) -> None:
     assert message(failed.only_event("run_fails", "FAIL")).startswith("run_fails failed")
 
 
-def test_a_failed_job_has_no_outputs(failed: Played) -> None:
+def test_failed_job_has_no_outputs(failed: Played) -> None:
     event = failed.only_event("half", "FAIL")
     assert event["outputs"] == []
     assert message(event) == "half failed with exit status 7"
     assert run(event)["details"]["exit_status"] == 7
 
 
-def test_the_workflow_says_which_jobs_failed(failed: Played) -> None:
+def test_failed_workflow_names_its_failed_jobs(failed: Played) -> None:
     text = message(failed.only_event("", "FAIL"))
     assert text.startswith("At least one job did not complete successfully.")
     assert all(name in text for name in ("missing", "script", "run_fails", "half"))
@@ -131,7 +131,7 @@ rule a:
 """
 
 
-def test_a_workflow_whose_jobs_were_retried_with_success_is_complete(tmp_path: Path) -> None:
+def test_workflow_with_successful_retries_completes(tmp_path: Path) -> None:
     write(tmp_path, RETRIED + FAILING[FAILING.index("\nrule retried") :])
     done = play(tmp_path)
     assert done.code == 0, done.shown
@@ -148,7 +148,7 @@ def test_a_workflow_whose_jobs_were_retried_with_success_is_complete(tmp_path: P
     ]
 
 
-def test_a_workflow_that_cannot_be_planned_fails(tmp_path: Path) -> None:
+def test_workflow_that_cannot_be_planned_fails(tmp_path: Path) -> None:
     write(
         tmp_path,
         'rule a:\n    input: "nowhere.txt"\n    output: "a.txt"\n    shell: "cp {input} {output}"\n',
@@ -159,7 +159,7 @@ def test_a_workflow_that_cannot_be_planned_fails(tmp_path: Path) -> None:
     assert "nowhere.txt" in message(done.events[-1])
 
 
-def test_a_group_fails_as_a_whole(tmp_path: Path) -> None:
+def test_failed_group_fails_as_a_whole(tmp_path: Path) -> None:
     write(
         tmp_path,
         """
@@ -222,7 +222,7 @@ def interrupt(folder: Path, *signals: int, to_group: bool) -> tuple[int, str]:
     return process.returncode, shown
 
 
-def test_an_interrupted_workflow_and_its_jobs_are_aborted(tmp_path: Path) -> None:
+def test_interrupted_workflow_and_its_jobs_are_aborted(tmp_path: Path) -> None:
     write(tmp_path, SLEEPING)
     code, shown = interrupt(tmp_path, signal.SIGINT, to_group=True)
     assert code == 1, shown
@@ -235,7 +235,7 @@ def test_an_interrupted_workflow_and_its_jobs_are_aborted(tmp_path: Path) -> Non
     assert message(ends[""]) == "interrupted"
 
 
-def test_a_terminated_workflow_finishes_its_jobs_and_is_aborted(tmp_path: Path) -> None:
+def test_terminated_workflow_finishes_its_jobs_and_is_aborted(tmp_path: Path) -> None:
     write(tmp_path, SLEEPING.replace("sleep 300", "sleep 3"))
     _, shown = interrupt(tmp_path, signal.SIGTERM, to_group=False)
     ends = {
@@ -246,7 +246,7 @@ def test_a_terminated_workflow_finishes_its_jobs_and_is_aborted(tmp_path: Path) 
     assert ends == {"a": "COMPLETE", "b": "COMPLETE", "": "ABORT"}, shown
 
 
-def test_where_no_endpoint_answers_the_events_are_spooled(tmp_path: Path) -> None:
+def test_events_for_an_unreachable_endpoint_are_spooled(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     done = play(tmp_path, OPENLINEAGE_URL="http://127.0.0.1:9")
     assert done.code == 0, done.shown
@@ -276,9 +276,7 @@ def hanging() -> Iterator[str]:
             connection.close()
 
 
-def test_an_endpoint_that_hangs_costs_neither_result_nor_lineage(
-    tmp_path: Path, hanging: str
-) -> None:
+def test_hanging_endpoint_affects_neither_result_nor_lineage(tmp_path: Path, hanging: str) -> None:
     write(tmp_path, GOOD)
     done = play(tmp_path, OPENLINEAGE_URL=hanging, LAMIN_PATIENCE="2")
     assert done.code == 0, done.shown
@@ -286,7 +284,7 @@ def test_an_endpoint_that_hangs_costs_neither_result_nor_lineage(
     assert done.story()[-1] == ("COMPLETE", "")
 
 
-def test_a_workflow_runs_where_lineage_can_go_nowhere(tmp_path: Path) -> None:
+def test_workflow_runs_if_events_cannot_be_stored_anywhere(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     (tmp_path / "file").touch()
     done = play(tmp_path, LAMIN_SPOOL=str(tmp_path / "file" / "spool"))
@@ -294,7 +292,7 @@ def test_a_workflow_runs_where_lineage_can_go_nowhere(tmp_path: Path) -> None:
     assert "lineage is being lost" in done.shown
 
 
-def test_a_strict_workflow_does_not_start_without_an_instance(tmp_path: Path) -> None:
+def test_strict_workflow_without_an_instance_does_not_start(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     done = play(tmp_path, LAMIN_STRICT="1")
     assert done.code == 1
@@ -302,7 +300,7 @@ def test_a_strict_workflow_does_not_start_without_an_instance(tmp_path: Path) ->
     assert not (tmp_path / "a.txt").exists()
 
 
-def test_another_plugin_gets_every_record_beside_ours(tmp_path: Path) -> None:
+def test_other_logger_plugin_gets_every_record(tmp_path: Path) -> None:
     other = tmp_path / "site" / "snakemake_logger_plugin_lister"
     other.mkdir(parents=True)
     (other / "__init__.py").write_text(

@@ -98,7 +98,7 @@ def test_every_event_is_valid_openlineage(played: Played) -> None:
     assert [problem for event in played.events for problem in problems(event)] == []
 
 
-def test_outputs_and_inputs_of_neighbours_have_the_same_name_and_content(
+def test_output_and_input_of_neighbours_have_the_same_name_and_content(
     played: Played, folder: Path
 ) -> None:
     written = played.only_event("keep", "COMPLETE")["outputs"][0]
@@ -106,7 +106,7 @@ def test_outputs_and_inputs_of_neighbours_have_the_same_name_and_content(
     assert written["facets"]["lamin_artifact"]["hash"] == digest(folder / "kept.txt").hash
 
 
-def test_a_temporary_file_is_hashed_although_it_is_gone(played: Played, folder: Path) -> None:
+def test_temporary_file_has_a_hash_after_its_removal(played: Played, folder: Path) -> None:
     written = dataset(played.only_event("scratch", "COMPLETE"), "outputs", "scratch.txt")
     read = dataset(played.only_event("keep", "START"), "inputs", "scratch.txt")
     assert not (folder / "scratch.txt").exists()
@@ -114,7 +114,7 @@ def test_a_temporary_file_is_hashed_although_it_is_gone(played: Played, folder: 
     assert written["hash"] == read["hash"] == digest(folder / "kept.txt").hash
 
 
-def test_a_pipe_is_a_dependency_and_no_file(played: Played) -> None:
+def test_pipe_is_a_dependency_and_not_a_file(played: Played) -> None:
     start = played.only_event("count", "START")
     (upstream,) = start["run"]["facets"]["jobDependencies"]["upstream"]
     assert start["inputs"] == played.only_event("stream", "COMPLETE")["outputs"] == []
@@ -123,13 +123,13 @@ def test_a_pipe_is_a_dependency_and_no_file(played: Played) -> None:
     assert upstream["job"]["name"] == played.only_event("stream", "START")["job"]["name"]
 
 
-def test_a_service_is_a_dependency_and_ends_well(played: Played) -> None:
+def test_service_is_a_dependency_and_completes(played: Played) -> None:
     (upstream,) = played.only_event("ask", "START")["run"]["facets"]["jobDependencies"]["upstream"]
     assert upstream["dependency_type"] == "service"
     assert played.only_event("serve", "COMPLETE")["outputs"] == []
 
 
-def test_a_folder_is_one_dataset(played: Played) -> None:
+def test_folder_is_one_dataset(played: Played) -> None:
     written = dataset(played.only_event("folder", "COMPLETE"), "outputs", "folder")
     read = dataset(played.only_event("listed", "START"), "inputs", "folder")
     # The third is Snakemake's own .snakemake_timestamp, which is there for everyone who looks.
@@ -147,14 +147,12 @@ def test_files_inside_the_folder_of_a_checkpoint_are_inputs_by_their_path(
     assert names(played.only_event("merge", "START"), "inputs") == ["1.txt", "2.txt"]
 
 
-def test_an_odd_name_stays_as_it_is(played: Played, folder: Path) -> None:
+def test_unusual_file_name_is_recorded_unchanged(played: Played, folder: Path) -> None:
     (written,) = played.only_event("odd", "COMPLETE")["outputs"]
     assert written["name"] == str(folder / "été (pipe) 'quoted' \"twice\" [1].txt")
 
 
-def test_a_file_that_is_updated_is_read_as_it_was_and_written_as_it_is(
-    played: Played, folder: Path
-) -> None:
+def test_updated_file_is_an_input_before_and_an_output_after(played: Played, folder: Path) -> None:
     before = dataset(played.only_event("journal", "START"), "inputs", "journal.txt")
     after = dataset(played.only_event("journal", "COMPLETE"), "outputs", "journal.txt")
     assert (folder / "journal.txt").read_text() == "first\nentry\n"
@@ -162,7 +160,7 @@ def test_a_file_that_is_updated_is_read_as_it_was_and_written_as_it_is(
     assert before["hash"] != after["hash"] == digest(folder / "journal.txt").hash
 
 
-def test_the_target_rule_is_no_run_and_each_other_job_starts_and_ends_once(played: Played) -> None:
+def test_target_rule_is_not_a_run_and_each_other_job_starts_and_ends_once(played: Played) -> None:
     ids = [(event["run"]["runId"], event["eventType"]) for event in played.events]
     assert "all" not in {rule(event) for event in played.events}
     assert len(ids) == len(set(ids))
@@ -171,13 +169,13 @@ def test_the_target_rule_is_no_run_and_each_other_job_starts_and_ends_once(playe
     }
 
 
-def test_the_jobs_of_a_rule_are_told_apart_by_their_wildcards(played: Played) -> None:
+def test_jobs_of_a_rule_are_distinguished_by_their_wildcards(played: Played) -> None:
     run_names = sorted(run(event)["name"] for event in played.events_of("part", "START"))
     assert run_names == ["part (i=1)", "part (i=2)"]
     assert run(played.events_of("part", "START")[0])["details"]["wildcards"]["i"] in "12"
 
 
-def test_a_limit_keeps_name_and_size(tmp_path: Path) -> None:
+def test_file_above_the_hash_limit_has_name_and_size(tmp_path: Path) -> None:
     write(tmp_path, 'rule big:\n    output: "big.txt"\n    shell: "seq 1000 > {output}"\n')
     done = play(
         tmp_path, SNAKEMAKE_LOGGER_LAMIN_HASH_LIMIT="100"
@@ -187,7 +185,7 @@ def test_a_limit_keeps_name_and_size(tmp_path: Path) -> None:
     assert "hash" not in content
 
 
-def test_restored_from_the_cache_of_snakemake_a_run_says_so(tmp_path: Path) -> None:
+def test_job_restored_from_the_snakemake_cache_is_marked_cached(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     write(

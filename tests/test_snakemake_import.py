@@ -110,7 +110,7 @@ def lamin(registry: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def bring_in(folder: Path, registry: str, *options: str) -> dict[str, int]:
+def import_project(folder: Path, registry: str, *options: str) -> dict[str, int]:
     project = str(folder / "project")
     printed = lamin(folder / registry, "import", "snakemake", project, "--json", *options)
     report: dict[str, int] = json.loads(printed)
@@ -185,18 +185,18 @@ def _job(run: ln.Run) -> dict[str, Any]:
 
 @pytest.mark.parametrize("registry", ["imported", "postgresql"])
 def test_import_equals_what_was_recorded_live(folder: Path, live: Graph, registry: str) -> None:
-    assert bring_in(folder, registry) == {"jobs": 7, "invocations": 1, "recorded_before": 0}
+    assert import_project(folder, registry) == {"jobs": 7, "invocations": 1, "recorded_before": 0}
     imported = graph_of(folder, registry)
     assert without_temporary(imported) == without_temporary(live)
     temporary = {file for file in imported["files"] if "temp_" in file[0]}
     assert [digest for _, digest, _ in sorted(temporary)] == [None, None]
 
-    assert bring_in(folder, registry) == {"jobs": 0, "invocations": 0, "recorded_before": 7}
+    assert import_project(folder, registry) == {"jobs": 0, "invocations": 0, "recorded_before": 7}
     assert graph_of(folder, registry) == imported
-    assert bring_in(folder, "live") == {"jobs": 0, "invocations": 0, "recorded_before": 7}
+    assert import_project(folder, "live") == {"jobs": 0, "invocations": 0, "recorded_before": 7}
 
 
-def test_reporter_records_the_same_and_knows_wildcards(folder: Path, live: Graph) -> None:
+def test_reporter_records_the_same_and_has_wildcards(folder: Path, live: Graph) -> None:
     project = folder / "project"
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--reporter", "lamin"],
@@ -214,7 +214,7 @@ def test_reporter_records_the_same_and_knows_wildcards(folder: Path, live: Graph
     assert {"greet (who=a)", "greet (who=b)"} <= {run["name"] for run in runs}
 
 
-def test_import_and_reporter_know_benchmarks_and_environments(folder: Path) -> None:
+def test_import_and_reporter_have_benchmarks_and_environments(folder: Path) -> None:
     """After both: what the logger recorded of each job, they have, too; names of params know two of the three."""
     live, imported, reported = (jobs_of(folder, name) for name in ("live", "imported", "reported"))
     del live["Snakefile:stream", "stream"]
@@ -228,12 +228,12 @@ def test_import_and_reporter_know_benchmarks_and_environments(folder: Path) -> N
     assert greet["environment"][1] == {"tools.yaml": CONDA_FILE}
 
 
-def test_what_changed_since_is_not_known(folder: Path, live: Graph) -> None:
+def test_code_and_files_changed_after_the_run_are_unknown(folder: Path, live: Graph) -> None:
     """After the others: the project is changed."""
     project = folder / "project"
     write(project, "another\n", "script.txt")
     write(project, SNAKEFILE.replace("cat {input}", "tac {input}"))
-    assert bring_in(folder, "changed")["jobs"] == 7
+    assert import_project(folder, "changed")["jobs"] == 7
     changed = graph_of(folder, "changed")
     assert changed["edges"] == live["edges"]
     unknown = {Path(path).name for path, digest, _ in changed["files"] if digest is None}
@@ -245,7 +245,7 @@ def test_what_changed_since_is_not_known(folder: Path, live: Graph) -> None:
     assert code["Snakefile"] is None
 
 
-def test_files_in_a_storage_are_no_local_files(instance: Instance, tmp_path: Path) -> None:
+def test_files_in_a_storage_are_not_local_files(instance: Instance, tmp_path: Path) -> None:
     rule = (
         'rule count:\n    input: storage.lamin("raw/a.csv"), "local.txt"\n    output: "count.txt"\n'
     )
@@ -272,7 +272,7 @@ def test_folder_without_records_is_an_error(tmp_path: Path) -> None:
     assert "snakemake --reporter lamin" in str(caught.value.hint)
 
 
-def test_torn_and_unfinished_records_are_left_out(tmp_path: Path) -> None:
+def test_torn_and_unfinished_records_are_skipped(tmp_path: Path) -> None:
     records, incomplete = (tmp_path / ".snakemake" / name for name in ("metadata", "incomplete"))
     long = records / ("@" + "YS8v" * 10)
     for path in (long, incomplete):
@@ -290,7 +290,7 @@ def test_torn_and_unfinished_records_are_left_out(tmp_path: Path) -> None:
     assert {(record.started, record.ended) for record in found_records} == {(2.0, 2.0)}
 
 
-def test_code_with_computed_includes_is_known_by_rule_alone(tmp_path: Path) -> None:
+def test_code_with_computed_includes_is_recorded_by_rule_only(tmp_path: Path) -> None:
     path = write(tmp_path, 'include: f"{folder}/a.smk"\nrule a:\n    shell: "true"\n')
     code = CodeOnDisk(str(path))
     later = path.stat().st_mtime + 10

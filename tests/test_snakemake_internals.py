@@ -228,14 +228,12 @@ ATTRIBUTES = [
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_attribute_of_a_live_object_is_where_it_is_read(
-    problems: dict[str, str], name: str
-) -> None:
+def test_attribute_of_a_live_object_exists(problems: dict[str, str], name: str) -> None:
     assert name not in problems, problems[name]
 
 
 @pytest.mark.parametrize("path", OF_JOB)
-def test_a_job_without_an_attribute_still_has_its_rule_and_files(
+def test_job_without_an_attribute_still_has_its_rule_and_files(
     problems: dict[str, str], path: str
 ) -> None:
     name = f"without job.{path}"
@@ -251,7 +249,7 @@ def paths_read() -> Iterator[str]:
                     yield path
 
 
-def test_every_path_that_is_read_is_looked_up() -> None:
+def test_every_attribute_path_in_the_plugin_is_tested() -> None:
     looked_up = {path for table in TABLES for path in table}
     # Those of rules and params are ends of paths of jobs; `dataset_address` is of our storage plugin.
     ends = {path.rpartition(".")[2] for path in looked_up} | {"dataset_address"}
@@ -269,7 +267,7 @@ def codes(module: Any) -> Iterator[CodeType]:
 
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: f"{frame.function}-{frame.variable}")
-def test_function_that_is_at_work_has_the_variable(frame: internals.Frame) -> None:
+def test_frame_of_an_internal_function_has_the_variable(frame: internals.Frame) -> None:
     module = importlib.import_module(frame.module)
     variables = [
         code.co_varnames + code.co_cellvars
@@ -280,7 +278,7 @@ def test_function_that_is_at_work_has_the_variable(frame: internals.Frame) -> No
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
-def test_sentence_is_what_snakemake_says(sentence: str) -> None:
+def test_sentence_is_in_the_source_of_snakemake(sentence: str) -> None:
     assert sentence in inspect.getsource(importlib.import_module(SENTENCES[sentence]))
 
 
@@ -306,7 +304,7 @@ def story(folder: Path, spool: str) -> dict[str, tuple[list[str], set[str], set[
 
 
 @pytest.mark.parametrize("spool", ["records", "hidden"])
-def test_workflow_of_records_alone_has_all_jobs_files_and_statuses(
+def test_workflow_from_records_only_has_all_jobs_files_and_statuses(
     folder: Path, spool: str
 ) -> None:
     assert story(folder, spool) == story(folder, "whole")

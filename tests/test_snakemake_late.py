@@ -76,7 +76,7 @@ def test_content_of_a_large_file_follows_the_end_of_its_job(tmp_path: Path) -> N
     assert content(played.only_event("small", "COMPLETE"), "outputs", "small.txt") is not None
 
 
-def test_workflow_does_not_wait_for_a_file_that_takes_long_to_hash(tmp_path: Path) -> None:
+def test_workflow_does_not_wait_for_a_slow_hash(tmp_path: Path) -> None:
     write(tmp_path, HUGE)
     played = play(tmp_path, "--config", "sleep=0")
     assert played.code == 0, played.shown
@@ -86,7 +86,7 @@ def test_workflow_does_not_wait_for_a_file_that_takes_long_to_hash(tmp_path: Pat
     assert played.events_of("huge", "RUNNING") == []  # 40 GB are not read by then
 
 
-def test_workflow_killed_while_files_are_hashed_has_told_everything_else(tmp_path: Path) -> None:
+def test_workflow_killed_during_hashing_has_sent_all_other_events(tmp_path: Path) -> None:
     write(tmp_path, HUGE)
     running = subprocess.Popen(
         [*COMMAND, "--config", "sleep=60"],
@@ -145,7 +145,7 @@ def _statuses(instance: Instance) -> list[str]:
         return list(session.scalars(select(Run.status).order_by(Run.id)))
 
 
-def test_held_files_keep_no_more_bytes_on_the_disk_than_the_budget(
+def test_open_files_use_no_more_disk_space_than_the_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_files, "budget", held_files.Budget(10))
@@ -160,7 +160,7 @@ def test_held_files_keep_no_more_bytes_on_the_disk_than_the_budget(
     release(again)
 
 
-def test_small_files_are_told_with_their_content(tmp_path: Path) -> None:
+def test_small_files_are_hashed_at_once_and_large_folders_later(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("abc")
     contents = Contents()

@@ -171,7 +171,7 @@ def _file(dataset: dict[str, Any]) -> tuple[Any, ...]:
     return name, None if varies else content.get("hash"), content.get("role"), flags
 
 
-def test_the_oldest_release_is_recorded_as_the_newest(oldest: Path, tmp_path: Path) -> None:
+def test_oldest_release_is_recorded_like_the_newest(oldest: Path, tmp_path: Path) -> None:
     old = played(oldest, tmp_path / "old")
     new = played(Path(sys.executable), tmp_path / "new")
     assert (old.code, new.code) == (1, 1), old.shown
@@ -183,7 +183,7 @@ def test_the_oldest_release_is_recorded_as_the_newest(oldest: Path, tmp_path: Pa
     assert names(old.only_event("updated", "COMPLETE"), "outputs") == ["updated.txt"]
 
 
-def test_internals_of_the_oldest_release_are_where_they_are_read(oldest: Path) -> None:
+def test_internals_of_the_oldest_release_exist(oldest: Path) -> None:
     command = [str(oldest), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, "tests/test_snakemake_internals.py"],

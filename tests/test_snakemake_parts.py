@@ -40,7 +40,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path, hashed: list[str]) -> None:
+def test_file_is_hashed_once_until_it_changes(tmp_path: Path, hashed: list[str]) -> None:
     path, contents = tmp_path / "a.txt", Contents()
     path.write_text("one")
     first = contents.dataset(seen(path))
@@ -50,7 +50,7 @@ def test_a_file_is_hashed_once_until_it_changes(tmp_path: Path, hashed: list[str
     assert len(hashed) == 2
 
 
-def test_a_folder_is_listed_and_hashed_once_until_a_job_writes_into_it(
+def test_folder_is_listed_and_hashed_once_until_a_job_writes_into_it(
     tmp_path: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, contents = tmp_path / "folder", Contents()
@@ -67,7 +67,7 @@ def test_a_folder_is_listed_and_hashed_once_until_a_job_writes_into_it(
     assert len(hashed) == 2
 
 
-def test_a_file_that_is_no_longer_what_the_job_saw_has_no_content(tmp_path: Path) -> None:
+def test_file_changed_after_the_job_has_no_content(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("one")
     file = seen(path)
@@ -76,7 +76,7 @@ def test_a_file_that_is_no_longer_what_the_job_saw_has_no_content(tmp_path: Path
     assert (dataset.hash, dataset.size) == (None, 3)
 
 
-def test_a_held_file_can_be_hashed_after_it_is_gone(tmp_path: Path) -> None:
+def test_open_file_can_be_hashed_after_its_removal(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("one")
     expected = digest(path).hash
@@ -86,7 +86,7 @@ def test_a_held_file_can_be_hashed_after_it_is_gone(tmp_path: Path) -> None:
     release(file)
 
 
-def test_no_more_than_a_few_files_are_held(tmp_path: Path) -> None:
+def test_number_of_open_files_is_limited(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("one")
     files = [hold(seen(path)) for _ in range(held_files.HELD + 10)]
@@ -98,13 +98,13 @@ def test_no_more_than_a_few_files_are_held(tmp_path: Path) -> None:
     release(again)
 
 
-def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
+def test_pipe_is_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert stamp(str(tmp_path / "pipe")) is None
     assert hold(seen(tmp_path / "pipe")).descriptor is None
 
 
-def test_a_limit_holds_for_files_and_folders(tmp_path: Path) -> None:
+def test_hash_limit_applies_to_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.txt").write_text("0123456789")
     contents = Contents(limit=5)
@@ -113,7 +113,7 @@ def test_a_limit_holds_for_files_and_folders(tmp_path: Path) -> None:
     assert contents.dataset(seen(tmp_path / "folder" / "a.txt")).hash is None
 
 
-def test_large_files_that_an_earlier_invocation_hashed_are_not_read_again(
+def test_large_files_hashed_by_an_earlier_invocation_are_not_hashed_again(
     tmp_path: Path, hashed: list[str]
 ) -> None:
     shelf = DigestShelf(tmp_path / "cache" / "digests.db")
@@ -132,7 +132,7 @@ def test_large_files_that_an_earlier_invocation_hashed_are_not_read_again(
     assert hashed == [str(tmp_path / "folder")]
 
 
-def test_in_a_hurry_only_what_is_known_is_told(tmp_path: Path) -> None:
+def test_hurried_contents_return_only_cached_hashes(tmp_path: Path) -> None:
     contents = Contents()
     for name in "ab":
         (tmp_path / name).write_text(name)
@@ -188,16 +188,16 @@ rule twice:
         ("unknown", "shell", None),
     ],
 )
-def test_a_directive_is_found_as_it_stands(rule: str, keyword: str, text: str | None) -> None:
+def test_directive_is_extracted_unchanged(rule: str, keyword: str, text: str | None) -> None:
     result = source.directive(SNAKEFILE, rule, keyword)
     assert (result and result.split()) == (text and text.split())
 
 
-def test_a_snakefile_that_is_not_python_enough_has_no_directives() -> None:
+def test_invalid_snakefile_has_no_directives() -> None:
     assert source.directive('rule a:\n  shell: """', "a", "shell") is None
 
 
-def test_a_notebook_is_its_code_without_its_outputs(tmp_path: Path) -> None:
+def test_source_of_a_notebook_is_its_code_without_outputs(tmp_path: Path) -> None:
     path = tmp_path / "a.ipynb"
     path.write_text(
         '{"cells": [{"cell_type": "code", "source": ["x = 1\\n", "x"], "outputs": [1]},'
@@ -207,7 +207,7 @@ def test_a_notebook_is_its_code_without_its_outputs(tmp_path: Path) -> None:
     assert source.Sources().of_rule(rule) == ("x = 1\nx\n\ny", "python")
 
 
-def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
+def test_events_from_records_only_are_reduced(tmp_path: Path) -> None:
     """Should a later Snakemake keep its jobs out of sight, less is told, and nothing breaks."""
     recorded: list[facts.Fact] = []
     tap = EventExtractor(recorded.append, Contents(), lambda workflow: None)
@@ -248,7 +248,7 @@ def test_records_alone_tell_a_shorter_story(tmp_path: Path) -> None:
     assert sink.events[1]["inputs"][0]["facets"]["lamin_artifact"]["size"] == 2
 
 
-def test_a_record_that_cannot_be_read_passes_with_one_warning(
+def test_unreadable_record_passes_with_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     tap = EventExtractor(lambda fact: None, Contents(), lambda workflow: None)
@@ -265,7 +265,7 @@ def test_a_record_that_cannot_be_read_passes_with_one_warning(
     ]
 
 
-def test_a_recording_leaves_no_trace_behind() -> None:
+def test_closed_recording_restores_logger_and_environment() -> None:
     before = dict(os.environ)
     recording = Recording()
     assert logging.getLogger(SNAKEMAKE_LOGGER).filters

@@ -83,7 +83,7 @@ def inputs(rule: str) -> set[str]:
     return {str(artifact.path) for artifact in run.input_artifacts}
 
 
-def test_jobs_on_other_machines_have_the_addresses_of_their_files(
+def test_jobs_on_other_machines_have_the_urls_of_their_files(
     instance: Instance, tmp_path: Path, web: str
 ) -> None:
     write(tmp_path, SNAKEFILE.format(web=web))

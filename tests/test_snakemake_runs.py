@@ -131,7 +131,7 @@ def test_every_event_is_valid_openlineage(first: Played) -> None:
     assert [problem for event in first.events for problem in problems(event)] == []
 
 
-def test_the_workflow_is_named_by_its_project_and_holds_all_of_its_text(first: Played) -> None:
+def test_workflow_is_named_by_its_path_and_has_all_of_its_source(first: Played) -> None:
     start = first.only_event("", "START")
     assert start["job"]["name"] == "workflow/Snakefile"
     assert start["job"]["facets"]["jobType"]["jobType"] == "WORKFLOW"
@@ -140,7 +140,7 @@ def test_the_workflow_is_named_by_its_project_and_holds_all_of_its_text(first: P
     assert "rule inner" in source(start)
 
 
-def test_the_config_is_the_params_of_the_workflow(first: Played, folder: Path) -> None:
+def test_config_is_the_params_of_the_workflow(first: Played, folder: Path) -> None:
     run_facet = run(first.only_event("", "START"))
     assert run_facet["params"] == {
         "genome": "hg38",
@@ -182,7 +182,7 @@ def test_params_keep_their_types(first: Played) -> None:
     }
 
 
-def test_the_details_of_a_job(first: Played) -> None:
+def test_job_has_wildcards_threads_log_benchmark_command_and_reason(first: Played) -> None:
     run_facet = run(first.only_event("by_shell", "START"))
     assert run_facet["name"] == "by_shell (sample=A)"
     details = run_facet["details"]
@@ -195,7 +195,7 @@ def test_the_details_of_a_job(first: Played) -> None:
     assert "Missing output files" in details["reason"]
 
 
-def test_the_source_of_a_rule_is_what_its_author_wrote(first: Played) -> None:
+def test_source_of_a_rule_is_its_directive(first: Played) -> None:
     assert source(first.only_event("by_shell", "START")) == (
         'shell:\n    """\n    echo hello {wildcards.sample} {params.depth} > {output} 2> {log}\n    """'
     )
@@ -214,9 +214,7 @@ def test_the_source_of_a_rule_is_what_its_author_wrote(first: Played) -> None:
     assert documentation["description"] == "Greets a sample."
 
 
-def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(
-    first: Played, second: Played
-) -> None:
+def test_rerun_has_the_same_jobs_and_code_with_new_run_ids(first: Played, second: Played) -> None:
     jobs = [
         {event["job"]["name"]: source(event) for event in done.events} for done in (first, second)
     ]
@@ -227,13 +225,13 @@ def test_a_rerun_has_the_same_jobs_and_the_same_code_but_fresh_ids(
     assert "0x7" not in source(second.only_event("unstable", "START"))
 
 
-def test_scripts_find_their_job_as_their_parent(second: Played, folder: Path) -> None:
+def test_scripts_get_their_job_as_parent(second: Played, folder: Path) -> None:
     start = second.only_event("included", "START")
     parent = f"snakemake/workflow/Snakefile:included/{start['run']['runId']}"
     assert (folder / "told.txt").read_text().strip() == parent
 
 
-def test_the_id_of_a_job_follows_from_the_workflow_and_its_number(first: Played) -> None:
+def test_run_id_of_a_job_is_derived_from_the_workflow_and_its_number(first: Played) -> None:
     workflow = first.only_event("", "START")["run"]["runId"]
     start = first.only_event("by_script", "START")
     assert start["run"]["runId"] == derived_run_id(
@@ -244,7 +242,7 @@ def test_the_id_of_a_job_follows_from_the_workflow_and_its_number(first: Played)
 @pytest.mark.parametrize(
     "options", [["-n"], ["-n", "-q"], ["--touch", "-F"], ["--summary"]], ids=" ".join
 )
-def test_nothing_is_told_where_nothing_is_executed(tmp_path: Path, options: list[str]) -> None:
+def test_options_that_execute_nothing_send_no_events(tmp_path: Path, options: list[str]) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     (tmp_path / "a.txt").touch()
     done = play(tmp_path, *options)
@@ -253,7 +251,7 @@ def test_nothing_is_told_where_nothing_is_executed(tmp_path: Path, options: list
     assert "lineage" not in done.shown
 
 
-def test_a_workflow_with_nothing_to_do_is_a_run_without_children(tmp_path: Path) -> None:
+def test_workflow_with_nothing_to_do_is_a_run_without_children(tmp_path: Path) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     first, second = play(tmp_path, "a.txt"), play(tmp_path)
     assert run(first.only_event("", "START"))["details"]["targets"] == ["a.txt"]
@@ -261,7 +259,7 @@ def test_a_workflow_with_nothing_to_do_is_a_run_without_children(tmp_path: Path)
     assert run(second.events[-1])["details"]["nothing_to_do"] is True
 
 
-def test_the_instance_is_the_one_where_the_command_was_typed(tmp_path: Path) -> None:
+def test_instance_is_that_of_the_working_directory_of_the_command(tmp_path: Path) -> None:
     here, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     shell = 'echo "$LAMIN_INSTANCE" > {output}'
     write(here, f"rule a:\n    output: \"a.txt\"\n    shell: '{shell}'\n")
@@ -278,7 +276,7 @@ def test_the_instance_is_the_one_where_the_command_was_typed(tmp_path: Path) -> 
     assert (elsewhere / "a.txt").read_text().strip() == str(here / ".lamin")
 
 
-def test_paths_follow_the_directory_and_the_workdir(tmp_path: Path) -> None:
+def test_paths_follow_directory_option_and_workdir(tmp_path: Path) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     done = play(tmp_path, "--directory", "elsewhere")
     assert done.only_event("a", "COMPLETE")["outputs"][0]["name"] == str(
@@ -293,7 +291,7 @@ def test_paths_follow_the_directory_and_the_workdir(tmp_path: Path) -> None:
     )
 
 
-def test_a_workflow_started_by_a_rule_is_the_child_of_its_job(tmp_path: Path) -> None:
+def test_workflow_started_by_a_rule_is_the_child_of_its_job(tmp_path: Path) -> None:
     inner = " ".join(
         [
             sys.executable,
@@ -328,7 +326,7 @@ def test_a_workflow_started_by_a_rule_is_the_child_of_its_job(tmp_path: Path) ->
     )
 
 
-def test_the_commit_is_told_of_a_snakefile_in_git(tmp_path: Path) -> None:
+def test_snakefile_in_git_has_its_commit(tmp_path: Path) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     for command in (
         ["init", "-q"],
@@ -343,7 +341,7 @@ def test_the_commit_is_told_of_a_snakefile_in_git(tmp_path: Path) -> None:
     assert location["repoUrl"] == "https://me:***@example.org/repo.git"
 
 
-def test_importing_the_plugin_loads_nothing(tmp_path: Path) -> None:
+def test_import_of_the_plugin_loads_nothing_heavy(tmp_path: Path) -> None:
     code = """
 import sys, snakemake_logger_plugin_lamin
 print([name for name in sys.modules if name.partition(".")[0] in {"lamin_core", "openlineage", "blake3", "snakemake"}])
@@ -354,7 +352,7 @@ print([name for name in sys.modules if name.partition(".")[0] in {"lamin_core", 
     assert json.loads(shown) == []
 
 
-def test_the_api_tells_as_much_as_the_command(tmp_path: Path) -> None:
+def test_snakemake_api_records_the_same_as_the_command(tmp_path: Path) -> None:
     write(tmp_path, 'rule a:\n    output: "a.txt"\n    shell: "echo a > {output}"\n')
     write(tmp_path, 'rule b:\n    output: "b.txt"\n    shell: "exit 3"\n', "bad.smk")
     code = """

@@ -60,7 +60,7 @@ pd.DataFrame({"number": ["many"]}).to_parquet(snakemake.output[0])
 """
 
 
-def test_outputs_are_checked_against_their_schemas(instance: Instance, tmp_path: Path) -> None:
+def test_outputs_are_validated_against_their_schemas(instance: Instance, tmp_path: Path) -> None:
     number = ln.Feature(name="number", dtype=int).save()
     schema = ln.Schema(name="counts", features=[number]).save()
     write(tmp_path, SNAKEFILE)

@@ -69,7 +69,7 @@ rule a:
 """
 
 
-def test_a_file_in_a_storage_is_named_by_its_address_and_known_by_its_content(
+def test_file_in_a_storage_has_its_address_and_content(
     tmp_path: Path,
 ) -> None:
     shelf = tmp_path / "shelf"

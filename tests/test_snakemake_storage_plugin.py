@@ -110,9 +110,7 @@ def test_workflow_between_artifacts_is_one_graph(instance: Instance, tmp_path: P
     assert "Nothing to be done" in play(tmp_path, LAMIN_SPOOL="").shown
 
 
-def test_query_that_cannot_be_met_is_an_error_of_the_workflow(
-    instance: Instance, tmp_path: Path
-) -> None:
+def test_write_to_a_fixed_version_fails_the_workflow(instance: Instance, tmp_path: Path) -> None:
     save(tmp_path, "raw/a.csv", "x\n")
     write(
         tmp_path,
@@ -126,7 +124,7 @@ def test_query_that_cannot_be_met_is_an_error_of_the_workflow(
     assert ln.Artifact.get(key="raw/a.csv").version == "0000"
 
 
-def test_plugin_is_imported_with_nothing_heavy() -> None:
+def test_plugin_imports_nothing_heavy() -> None:
     code = """
 import sys
 import snakemake_interface_storage_plugins.storage_object, snakemake_interface_storage_plugins.storage_provider

@@ -173,7 +173,7 @@ CONDITIONS = [working, down, hanging, read_only, full, locked, other_version]
 
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda condition: condition.__name__)
-def test_log_terminal_results_and_exit_code_are_those_of_a_plain_run(
+def test_log_terminal_results_and_exit_code_equal_those_of_a_plain_run(
     plain: Trace, home: Path, condition: Callable[[Path], object]
 ) -> None:
     with condition(home / condition.__name__) as variables:  # type: ignore[attr-defined]
@@ -184,7 +184,7 @@ def test_log_terminal_results_and_exit_code_are_those_of_a_plain_run(
     assert len(warnings) == (0 if condition is working else 1)
 
 
-def test_no_secret_of_config_command_or_environment_is_recorded(home: Path) -> None:
+def test_secrets_of_config_command_and_environment_are_not_recorded(home: Path) -> None:
     secrets = {"hunter2hunter2", "abc123secret", "xyz789secret"}
     options = ["--config", "api_token=abc123secret", "--logger", "lamin"]
     with down(home) as variables:

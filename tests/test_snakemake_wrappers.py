@@ -39,7 +39,7 @@ def keys(artifacts: object) -> list[str]:
     return sorted(artifact.key for artifact in artifacts)  # type: ignore[attr-defined]
 
 
-def test_prefix_is_printed_and_names_the_wrappers() -> None:
+def test_wrapper_prefix_is_printed_and_contains_the_wrappers() -> None:
     done = subprocess.run(
         ["lamin", "snakemake", "wrapper-prefix"], capture_output=True, text=True, check=True
     )
@@ -116,7 +116,9 @@ def test_wrappers_work_alone_and_fail_with_the_reason(instance: Instance, tmp_pa
     assert ln.Run.all().count() == 0
 
 
-def test_artifact_named_knows_what_it_is_asked_for(instance: Instance, tmp_path: Path) -> None:
+def test_artifact_named_finds_artifacts_by_key_version_and_uid(
+    instance: Instance, tmp_path: Path
+) -> None:
     saved = ln.Artifact(_table(tmp_path / "t.csv"), key="mail@home.csv", run=False).save()
     names = ["mail@home.csv", "mail@home.csv@0000", saved.uid, saved.uid[:16]]
     assert {artifact_named(name).uid for name in names} == {saved.uid}

@@ -82,17 +82,17 @@ HEAVY = {
 }
 
 
-def test_the_folder_openlineage_stays_a_namespace() -> None:
+def test_openlineage_folder_is_a_namespace_package() -> None:
     # One __init__.py, even an empty one, would hide openlineage.client from everybody.
     assert not (ROOT / "openlineage" / "__init__.py").exists()
     assert [path.name for path in (ROOT / "openlineage").glob("*.py")] == []
 
 
-def test_the_folder_integrations_is_no_package() -> None:
+def test_integrations_folder_is_not_a_package() -> None:
     assert [path.name for path in (ROOT / "integrations").glob("*.py")] == []
 
 
-def test_both_halves_of_openlineage_are_found_together() -> None:
+def test_openlineage_lamin_and_client_are_imported_together() -> None:
     _import(
         "import openlineage.lamin, openlineage.client; assert openlineage.__file__ is None",
         set(),
@@ -100,18 +100,18 @@ def test_both_halves_of_openlineage_are_found_together() -> None:
     )
 
 
-def test_importing_the_core_loads_nothing_heavy_and_touches_nothing() -> None:
+def test_import_of_the_core_loads_nothing_heavy_and_has_no_side_effects() -> None:
     _import("import lamin_core", HEAVY | {"openlineage", "openlineage.lamin"})
 
 
 @pytest.mark.parametrize(
     "module", ["emit.events", "emit.facets", "emit.naming", "emit.sinks", "emit.default_sink"]
 )
-def test_what_emits_loads_no_database(module: str) -> None:
+def test_import_of_emit_modules_loads_no_database(module: str) -> None:
     _import(f"import openlineage.lamin.{module}", HEAVY - {"urllib.request"})
 
 
-def test_the_snakemake_plugin_loads_no_database_and_no_data_libraries() -> None:
+def test_snakemake_plugin_loads_no_database_and_no_data_libraries() -> None:
     # Snakemake itself has loaded a lot by then; what is ours adds nothing heavy to it.
     before = "import snakemake_interface_logger_plugins.base; before = set(sys.modules)\n"
     after = "import snakemake_logger_plugin_lamin; heavy = HEAVY & (set(sys.modules) - before); assert not heavy, heavy"
@@ -119,7 +119,7 @@ def test_the_snakemake_plugin_loads_no_database_and_no_data_libraries() -> None:
 
 
 @pytest.mark.parametrize("module", ["lamin_prefect", "lamin_nextflow"])
-def test_an_integration_loads_no_database(module: str) -> None:
+def test_import_of_an_integration_loads_no_database(module: str) -> None:
     # Prefect brings SQLAlchemy itself, so only what is loaded without it counts.
     before = (
         "import prefect; before = set(sys.modules)\n"
@@ -130,7 +130,7 @@ def test_an_integration_loads_no_database(module: str) -> None:
     _import(f"{before}{check}", {"lamin_core.models", "lamin_core.db.database"}, watch=False)
 
 
-def test_no_path_of_a_machine_and_no_address_of_an_index_is_in_the_repository() -> None:
+def test_repository_contains_no_machine_paths_and_no_index_urls() -> None:
     suspicious = (
         "/work/" + "main",
         "/root/" + ".",
@@ -160,12 +160,12 @@ def test_every_requirement_is_pinned_and_hashed() -> None:
         ] == []
 
 
-def test_the_core_is_tried_on_the_newest_sqlalchemy() -> None:
+def test_core_is_tested_with_the_newest_sqlalchemy() -> None:
     assert "\nsqlalchemy==2.0." in (ROOT / "requirements" / "dev.txt").read_text()
     assert "\nsqlalchemy==2.1." in (ROOT / "requirements" / "next.txt").read_text()
 
 
-def test_the_build_uses_the_hatchling_that_is_locked() -> None:
+def test_build_uses_the_pinned_hatchling() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     (pinned,) = project["build-system"]["requires"]
     assert pinned in project["dependency-groups"]["test"]
@@ -173,7 +173,7 @@ def test_the_build_uses_the_hatchling_that_is_locked() -> None:
         assert f"\n{pinned} " in (ROOT / "requirements" / name).read_text()
 
 
-def test_the_extra_data_promises_a_numcodecs_that_refuses_pickle() -> None:
+def test_data_extra_requires_a_numcodecs_that_refuses_pickle() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     requirements = map(Requirement, project["project"]["optional-dependencies"]["data"])
     bounds = {requirement.name: requirement.specifier for requirement in requirements}
@@ -193,7 +193,7 @@ FOUND_BY_NAME = {
 """Snakemake looks for these in plugins: of its logger, of storages, of reports."""
 
 
-def test_every_definition_is_used_somewhere() -> None:
+def test_every_definition_is_used() -> None:
     """A dead-code gate: what a module defines is named outside of its definition, or it is public API."""
     used = _words_beside_definitions() | FOUND_BY_NAME
     assert [name for name in _definitions() if name.rsplit(".", 1)[1] not in used] == []
@@ -259,7 +259,7 @@ ALSO_WORDS_OF_OURS = {"parent", "schema", "storage"}
 """Names of facets that are fields of records as well."""
 
 
-def test_the_core_names_no_facet_of_openlineage() -> None:
+def test_core_names_no_openlineage_facet() -> None:
     """What a facet means is known in `openlineage.lamin.receive`; the core knows fields."""
     facets = _facet_names() - ALSO_WORDS_OF_OURS
     assert {"sourceCodeLocation", "jobType", "ownership", "lamin_artifact", "sql"} <= facets
@@ -283,7 +283,7 @@ def _facet_names() -> set[str]:
     return names
 
 
-def test_the_row_of_a_new_record_is_made_in_one_module() -> None:
+def test_rows_of_new_records_are_built_in_one_module() -> None:
     """What people save and what events tell is the same series, version, content, edge or stub."""
     rows = dict(_rows_of("lamin_core/ingest/new_rows.py"))
     del rows["numbered"]  # versions that change their numbers have none for a moment
@@ -315,7 +315,7 @@ def _keys_given(tree: ast.AST) -> Iterator[tuple[int, set[str]]]:
             yield node.lineno, {word.arg for word in node.keywords if word.arg}
 
 
-def test_what_records_call_on_the_instance_exists() -> None:
+def test_methods_that_records_call_on_the_instance_exist() -> None:
     """Records do not import the type of their instance, so no checker sees a name that it has not."""
     called = set()
     for package in ("models", "runtime"):
@@ -353,7 +353,7 @@ SMALL_MODULES = {
 """Modules that may be small although only one other imports them, by name or package, and why."""
 
 
-def test_a_small_module_with_one_importer_belongs_into_that() -> None:
+def test_no_small_module_has_only_one_importer() -> None:
     importers = _importers()
     alone = []
     for name, path in _named_modules().items():
@@ -392,7 +392,7 @@ def _imported(node: ast.AST) -> set[str]:
     return set()
 
 
-def test_arguments_of_records_travel_in_one_attribute() -> None:
+def test_arguments_of_records_are_stored_in_one_attribute() -> None:
     """What a constructor takes beside columns is in `lamin_core.models.arguments`, not in keys of `__dict__`."""
     key = re.compile(r"(__dict__|vars\(\w+\))(\[|\.(get|pop|setdefault|update)\()f?[\"'_]")
     packages = {"models", "saving", "tracking", "instance"}

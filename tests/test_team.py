@@ -12,7 +12,7 @@ from tests.test_docs import play
 PAGE = Path(__file__).parents[1] / "docs" / "team.md"
 
 
-def test_the_page_runs(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_team_page_runs(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(tmp_path) as endpoint:
         for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
             monkeypatch.setenv(name, value)

@@ -80,7 +80,7 @@ def test_cloned_instance_is_refused_until_allowed(cloned: Path) -> None:
     assert (cloned / ".lamin" / "instance.toml").exists()
 
 
-def test_cloned_instance_that_is_named_is_used(
+def test_cloned_instance_named_explicitly_is_used(
     cloned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed("--instance", ".", "runs")
@@ -95,7 +95,7 @@ def test_init_does_not_open_a_cloned_instance(cloned: Path) -> None:
     assert "came with the git repository" in typed("init", "--storage", "./data", code=5).stderr
 
 
-def test_events_below_a_cloned_instance_wait_for_it(
+def test_events_below_a_cloned_instance_wait_until_it_is_allowed(
     cloned: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert (find_trusted_instance(), instance_for_children(), spool_folder()) == (
@@ -114,7 +114,7 @@ def test_events_below_a_cloned_instance_wait_for_it(
     assert len(typed("runs", "--json").json) == 2
 
 
-def test_events_for_a_refused_instance_are_not_told_to_another(
+def test_events_for_a_refused_instance_are_not_ingested_by_another(
     cloned: Path, tmp_path: Path
 ) -> None:
     _emit()
@@ -126,7 +126,7 @@ def test_events_for_a_refused_instance_are_not_told_to_another(
     assert typed("events", "replay", "--json").json["taken"] == 1
 
 
-def test_track_below_a_cloned_instance_warns_and_goes_on(cloned: Path) -> None:
+def test_track_below_a_cloned_instance_warns_and_continues(cloned: Path) -> None:
     Path("script.py").write_text(
         "import lamin_core as ln\nln.track(params={'plan': 'private'})\nprint('done')\nln.finish()\n"
     )
@@ -148,14 +148,14 @@ def test_settings_of_a_cloned_instance_are_not_read(cloned: Path) -> None:
     assert ln.settings.cache_dir == "/somewhere"
 
 
-def test_allowed_instance_that_names_another_database_is_asked_for_again(cloned: Path) -> None:
+def test_allowed_instance_with_a_changed_database_is_refused_again(cloned: Path) -> None:
     typed("connect", ".")
     Path(".lamin/instance.toml").write_text('db = "postgresql://u@elsewhere.example/x"\n')
     with pytest.raises(UntrustedInstance):
         find_instance()
 
 
-def test_cloned_connection_is_refused_where_its_instance_is_no_own_one(in_tmp_path: Path) -> None:
+def test_cloned_connection_to_an_untrusted_instance_is_refused(in_tmp_path: Path) -> None:
     folder = _instance(in_tmp_path / "target")
     (folder / "instance.toml").write_text('db = "postgresql://u@elsewhere.example/x"\n')
     (folder / "instance.toml").chmod(0o644)
@@ -165,7 +165,7 @@ def test_cloned_connection_is_refused_where_its_instance_is_no_own_one(in_tmp_pa
         find_instance(in_tmp_path / "project")
 
 
-def test_own_instance_is_used_without_a_word(in_tmp_path: Path, database_url: str) -> None:
+def test_own_instance_is_used_without_a_message(in_tmp_path: Path, database_url: str) -> None:
     folder = _instance(
         in_tmp_path / "own", database_url if database_url.startswith("postgresql") else None
     )
@@ -182,7 +182,7 @@ def test_own_instance_is_used_without_a_word(in_tmp_path: Path, database_url: st
     assert lamin("runs").stderr == ""
 
 
-def test_instance_on_a_server_made_by_an_older_version_is_used(
+def test_instance_on_a_server_created_by_an_older_version_is_used(
     in_tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = _instance(in_tmp_path / "own", postgres_url)
@@ -201,7 +201,7 @@ def test_instance_on_a_server_made_by_an_older_version_is_used(
         find_instance(in_tmp_path / "own")
 
 
-def test_database_file_outside_of_the_folder_is_asked_for(in_tmp_path: Path) -> None:
+def test_database_file_outside_the_folder_is_refused(in_tmp_path: Path) -> None:
     folder = _instance(in_tmp_path / "own")
     (folder / "lamin.db").rename(in_tmp_path / "other.db")
     (folder / "lamin.db").symlink_to(in_tmp_path / "other.db")
@@ -211,7 +211,7 @@ def test_database_file_outside_of_the_folder_is_asked_for(in_tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("path", [".lamin", ".lamin/instance.toml", ".lamin/lamin.db"])
-def test_what_everybody_may_write_to_is_refused(in_tmp_path: Path, path: str) -> None:
+def test_world_writable_instance_is_refused(in_tmp_path: Path, path: str) -> None:
     _instance(in_tmp_path)
     mode = Path(path).stat().st_mode
     Path(path).chmod(0o777)
@@ -221,15 +221,13 @@ def test_what_everybody_may_write_to_is_refused(in_tmp_path: Path, path: str) ->
     assert find_instance() is not None
 
 
-def test_list_that_everybody_may_write_to_allows_nothing(cloned: Path) -> None:
+def test_world_writable_list_of_allowed_instances_is_ignored(cloned: Path) -> None:
     typed("connect", ".")
     paths.allowed_instances().chmod(0o666)
     typed("runs", code=5)
 
 
-def test_instance_of_a_worktree_and_of_a_submodule_is_refused(
-    cloned: Path, in_tmp_path: Path
-) -> None:
+def test_instance_in_a_git_worktree_is_refused(cloned: Path, in_tmp_path: Path) -> None:
     subprocess.run(
         ["git", "worktree", "add", "-q", str(in_tmp_path / "tree"), "-b", "side"], check=True
     )
@@ -250,7 +248,7 @@ def test_instance_of_a_worktree_and_of_a_submodule_is_refused(
         (".lamin", ".lamin/instance.toml"),
     ],
 )
-def test_instance_with_a_part_of_another_user_is_refused(
+def test_instance_partly_owned_by_another_user_is_refused(
     in_tmp_path: Path, mallory: Person, theirs: tuple[str, ...], disk: Path
 ) -> None:
     _instance(in_tmp_path)
@@ -272,7 +270,7 @@ def test_link_to_the_instance_of_another_user_is_refused(
 
 
 @needs_root
-def test_password_of_the_environment_does_not_go_to_the_server_of_another_user(
+def test_password_in_the_environment_is_not_sent_to_a_foreign_server(
     disk: Path, mallory: Person
 ) -> None:
     """Neither a command, nor Python, nor an engine's adapter connects."""
@@ -310,7 +308,7 @@ def test_password_of_the_environment_does_not_go_to_the_server_of_another_user(
 
 
 @needs_root
-def test_sudo_uses_the_instance_of_who_typed_it(
+def test_sudo_uses_the_instance_of_the_invoking_user(
     in_tmp_path: Path, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice.owns(_instance(in_tmp_path))
@@ -322,7 +320,7 @@ def test_sudo_uses_the_instance_of_who_typed_it(
 
 
 @needs_root
-def test_sudo_uid_means_nothing_to_other_users(disk: Path, alice: Person, mallory: Person) -> None:
+def test_sudo_uid_is_ignored_for_other_users(disk: Path, alice: Person, mallory: Person) -> None:
     project = disk / "project"
     _instance(project)
     mallory.owns(project)
@@ -332,7 +330,9 @@ def test_sudo_uid_means_nothing_to_other_users(disk: Path, alice: Person, mallor
 
 
 @needs_root
-def test_children_of_an_engine_are_not_asked_again(disk: Path, alice: Person, bob: Person) -> None:
+def test_children_of_an_engine_use_the_allowed_instance(
+    disk: Path, alice: Person, bob: Person
+) -> None:
     project = alice.owns(_instance(disk / "shared").parent)
     alice.lamin("init", "--shared", cwd=project)
     work = project / "work"

@@ -14,7 +14,7 @@ import pytest
 from tests.walkthrough_notebook import NOTEBOOK, PAGE, notebook_of
 
 
-def test_notebook_and_page_are_the_same() -> None:
+def test_notebook_equals_the_page() -> None:
     expected = nbformat.writes(notebook_of(PAGE.read_text("utf-8")))
     assert NOTEBOOK.read_text("utf-8").strip() == expected.strip(), (
         "write it anew: python -m tests.walkthrough_notebook"

@@ -140,7 +140,7 @@ def _check(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
-def test_from_the_front_page_to_the_lineage_of_an_artifact(page: Page) -> None:
+def test_user_navigates_from_the_front_page_to_the_lineage_of_an_artifact(page: Page) -> None:
     page.goto("/")
     _check(page)
     assert page.locator(".status.failed").count() >= 1
@@ -162,7 +162,7 @@ def test_from_the_front_page_to_the_lineage_of_an_artifact(page: Page) -> None:
     assert page.locator("pre.error").inner_text() == IMAGE
 
 
-def test_hostile_files_do_not_run_wherever_they_are_opened(
+def test_hostile_files_do_not_run_when_opened(
     browser: Browser,
     server: Server,
 ) -> None:
@@ -176,7 +176,7 @@ def test_hostile_files_do_not_run_wherever_they_are_opened(
                 assert page.title() != "pwned", path
 
 
-def test_keys_move_and_help_and_type_ahead_suggests(
+def test_keyboard_shortcuts_help_and_suggestions_work(
     browser: Browser,
     server: Server,
 ) -> None:
@@ -224,7 +224,7 @@ def _kinds_of_pages(server: Server) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_screen_reader_can_use_every_kind_of_page(
+def test_every_kind_of_page_is_accessible(
     browser: Browser, server: Server, scheme: Literal["light", "dark"]
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe").Axe()
@@ -259,7 +259,7 @@ def _move_by_the_map(page: Page) -> None:
     small_map.wait_for(state="hidden")
 
 
-def test_the_lineage_view_unfolds_and_finds_by_keys_and_runs_nothing(
+def test_lineage_view_expands_and_selects_by_keyboard(
     browser: Browser,
     server: Server,
 ) -> None:
@@ -307,7 +307,7 @@ def test_the_lineage_view_unfolds_and_finds_by_keys_and_runs_nothing(
 
 
 @pytest.mark.parametrize("has_scripts", [True, False])
-def test_a_form_is_filled_in_and_what_it_says_does_not_run(
+def test_edit_form_is_saved_and_its_text_does_not_run(
     browser: Browser, server: Server, has_scripts: bool
 ) -> None:
     _, data = server.get("/artifacts.json?suffix=.csv")
@@ -327,7 +327,7 @@ def test_a_form_is_filled_in_and_what_it_says_does_not_run(
         assert page.title() != "pwned"
 
 
-def test_a_page_shows_a_run_that_begins_without_being_loaded_again(
+def test_runs_page_shows_a_new_run_without_reload(
     browser: Browser,
     server: Server,
     project: Path,

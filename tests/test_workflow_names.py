@@ -35,7 +35,7 @@ def commit(folder: Path, remote: str | None = REMOTE) -> None:
         git(folder, "remote", "add", "origin", remote)
 
 
-def test_snakemake_in_a_moved_folder_has_the_same_names(tmp_path: Path) -> None:
+def test_snakemake_in_a_moved_folder_has_the_same_job_names(tmp_path: Path) -> None:
     folder = tmp_path / "lab"
     snakemake.write(folder, SNAKEFILE)
     before = job_names(snakemake.play(folder))
@@ -46,13 +46,13 @@ def test_snakemake_in_a_moved_folder_has_the_same_names(tmp_path: Path) -> None:
     assert start["job"]["facets"]["lamin_job"]["previousName"] == "lab_2026/Snakefile"
 
 
-def test_snakemake_called_by_its_user_has_that_name(tmp_path: Path) -> None:
+def test_snakemake_with_logger_lamin_name_uses_that_name(tmp_path: Path) -> None:
     snakemake.write(tmp_path, SNAKEFILE, "workflow/Snakefile")
     played = snakemake.play(tmp_path, "--logger-lamin-name", "align")
     assert job_names(played) == {"align", "align:greet"}
 
 
-def test_snakemake_in_a_repository_has_the_name_of_its_remote(tmp_path: Path) -> None:
+def test_snakemake_in_a_repository_uses_the_name_of_its_remote(tmp_path: Path) -> None:
     snakemake.write(tmp_path, SNAKEFILE, "workflow/Snakefile")
     commit(tmp_path)
     assert job_names(snakemake.play(tmp_path)) == {
@@ -61,7 +61,7 @@ def test_snakemake_in_a_repository_has_the_name_of_its_remote(tmp_path: Path) ->
     }
 
 
-def test_nextflow_in_a_repository_has_the_name_of_its_remote(tmp_path: Path) -> None:
+def test_nextflow_in_a_repository_uses_the_name_of_its_remote(tmp_path: Path) -> None:
     folder = tmp_path / "rna"
     folder.mkdir()
     shutil.copy(nextflow.PIPELINES / "environment.nf", folder / "main.nf")
@@ -75,7 +75,7 @@ def test_nextflow_in_a_repository_has_the_name_of_its_remote(tmp_path: Path) -> 
         assert start["job"]["facets"]["lamin_job"]["previousName"] == "rna/main.nf"
 
 
-def test_nextflow_with_a_manifest_has_the_name_in_it(tmp_path: Path) -> None:
+def test_nextflow_with_a_manifest_uses_its_name(tmp_path: Path) -> None:
     shutil.copy(nextflow.PIPELINES / "environment.nf", tmp_path / "main.nf")
     (tmp_path / "nextflow.config").write_text("manifest { name = 'prep' }\n")
     commit(tmp_path)

@@ -35,7 +35,7 @@ class TestContract(AdapterContract):
         )
 
 
-def test_the_page_shows_the_whole_adapter_as_it_is() -> None:
+def test_new_engine_page_shows_the_whole_adapter() -> None:
     page = (ROOT / "docs" / "new-engine.md").read_text("utf-8")
     shown = dict(
         re.findall(r"<!-- test: file (lamin_make/\S+) -->\n```\w+\n(.*?)```\n", page, re.DOTALL)
@@ -49,7 +49,7 @@ def test_the_page_shows_the_whole_adapter_as_it_is() -> None:
     assert sum(len(text.splitlines()) for text in files.values()) < 300
 
 
-def test_the_doctests_of_the_adapter_pass() -> None:
+def test_doctests_of_the_example_adapter_pass() -> None:
     script = (
         "import doctest, lamin_make.translate as module; assert doctest.testmod(module).failed == 0"
     )

@@ -85,7 +85,9 @@ few = settings(
     value=values,
     field=st.sampled_from(["name", "is_type", "created_at"]),
 )
-def test_lookups(instance: Instance, operator: str, value: Any, field: str) -> None:
+def test_lookups_of_any_text_answer_or_raise_lamin_error(
+    instance: Instance, operator: str, value: Any, field: str
+) -> None:
     result_or_none(lambda: ln.ULabel.filter(**{f"{field}__{operator}": value}).to_list())
     result_or_none(lambda: ln.ULabel.exclude(**{f"{field}__{operator}": value}).count())
     assert ln.ULabel.count() == len(NAMES)
@@ -93,7 +95,7 @@ def test_lookups(instance: Instance, operator: str, value: Any, field: str) -> N
 
 @few
 @given(text=texts)
-def test_what_a_text_is_compared_with_is_what_python_says(instance: Instance, text: str) -> None:
+def test_text_lookups_compare_like_python(instance: Instance, text: str) -> None:
     expected = {
         "exact": lambda name: name == text,
         "contains": lambda name: text in name,
@@ -111,7 +113,7 @@ def test_what_a_text_is_compared_with_is_what_python_says(instance: Instance, te
 
 @few
 @given(text=texts)
-def test_searches(instance: Instance, text: str) -> None:
+def test_searches_for_any_text_answer_or_raise_lamin_error(instance: Instance, text: str) -> None:
     labels = result_or_none(lambda: ln.ULabel.search(text).to_list())
     if text in NAMES:
         assert text in [label.name for label in labels]
@@ -121,7 +123,7 @@ def test_searches(instance: Instance, text: str) -> None:
 
 @few
 @given(text=texts, value=values)
-def test_names_of_fields_orders_features_and_paths(
+def test_field_order_feature_and_path_names_of_any_text_answer_or_raise_lamin_error(
     instance: Instance, text: str, value: Any
 ) -> None:
     questions: list[Any] = [

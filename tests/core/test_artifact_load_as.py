@@ -13,7 +13,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.instance.instance import Instance
 
 
-def test_load_as_its_type_returns_it(instance: Instance, tmp_path: Path) -> None:
+def test_load_as_the_matching_type_returns_the_value(instance: Instance, tmp_path: Path) -> None:
     table = pd.DataFrame({"a": [1, 2]})
     artifact = ln.Artifact.from_df(table, key="t.parquet").save()
     assert artifact.load(pd.DataFrame).equals(table)

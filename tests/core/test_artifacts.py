@@ -20,7 +20,7 @@ from lamin_core.models import Containment
 Write = Callable[[str, str], Path]
 
 
-def test_a_file_from_elsewhere_is_copied_into_the_storage(
+def test_file_outside_the_storage_is_copied(
     instance: Instance, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     outside = tmp_path_factory.mktemp("outside") / "a.csv"
@@ -32,16 +32,14 @@ def test_a_file_from_elsewhere_is_copied_into_the_storage(
     assert len(artifact.uid) == 20
 
 
-def test_a_file_inside_the_project_is_registered_where_it_lies(
-    instance: Instance, write: Write
-) -> None:
+def test_file_inside_the_project_is_registered_in_place(instance: Instance, write: Write) -> None:
     path = write("results/a.csv", "x\n")
     artifact = ln.Artifact(path).save()
     assert artifact.path == path
     assert artifact.key == "results/a.csv"
 
 
-def test_changed_bytes_are_a_new_version_and_old_bytes_again_are_another(
+def test_changed_bytes_make_a_new_version_and_earlier_bytes_another(
     instance: Instance, write: Write
 ) -> None:
     uids = []
@@ -56,14 +54,16 @@ def test_changed_bytes_are_a_new_version_and_old_bytes_again_are_another(
     assert versions[2].path.read_text() == "one"
 
 
-def test_the_same_bytes_again_are_the_same_version(instance: Instance, write: Write) -> None:
+def test_saving_the_same_bytes_twice_returns_the_same_version(
+    instance: Instance, write: Write
+) -> None:
     path = write("a.txt", "one")
     assert (
         ln.Artifact(path, key="k/a.txt").save().uid == ln.Artifact(path, key="k/a.txt").save().uid
     )
 
 
-def test_the_same_bytes_under_another_key_are_another_artifact_that_shares_the_content(
+def test_same_bytes_under_another_key_make_an_artifact_that_shares_the_content(
     instance: Instance, write: Write
 ) -> None:
     path = write("a.txt", "one")
@@ -73,7 +73,7 @@ def test_the_same_bytes_under_another_key_are_another_artifact_that_shares_the_c
     assert second.key == "k/b.txt"
 
 
-def test_every_byte_counts(instance: Instance, in_tmp_path: Path) -> None:
+def test_one_changed_byte_changes_the_hash(instance: Instance, in_tmp_path: Path) -> None:
     path = in_tmp_path / "big.bin"
     data = bytearray(3 << 20)
     path.write_bytes(data)
@@ -83,7 +83,7 @@ def test_every_byte_counts(instance: Instance, in_tmp_path: Path) -> None:
     assert ln.Artifact(path).save().hash != first.hash
 
 
-def test_swapped_names_in_a_folder_are_another_folder(
+def test_folder_with_swapped_file_contents_is_a_new_version(
     instance: Instance, write: Write, in_tmp_path: Path
 ) -> None:
     write("d/control.csv", "1"), write("d/treated.csv", "2")
@@ -95,14 +95,14 @@ def test_swapped_names_in_a_folder_are_another_folder(
     assert second.version == "0001"
 
 
-def test_a_revision_continues_the_versions_without_a_key(instance: Instance, write: Write) -> None:
+def test_revision_without_a_key_continues_the_series(instance: Instance, write: Write) -> None:
     first = ln.Artifact(write("a.txt", "one"), key="x.txt", description="Just a description").save()
     second = ln.Artifact(write("a.txt", "two"), revises=first).save()
     assert second.stem_uid == first.stem_uid
     assert (second.version, second.description) == ("0001", "Just a description")
 
 
-def test_a_data_frame_goes_in_and_comes_back(instance: Instance) -> None:
+def test_data_frame_saved_and_loaded_is_equal(instance: Instance) -> None:
     frame = pd.DataFrame({"x": [1, 2], "y": ["a", "b"]})
     artifact = ln.Artifact.from_df(frame, key="t/frame.parquet").save()
     assert (artifact.kind, artifact.otype, artifact.n_observations) == ("dataset", "DataFrame", 2)
@@ -115,7 +115,7 @@ def test_a_data_frame_goes_in_and_comes_back(instance: Instance) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_an_anndata_goes_in_and_comes_back(instance: Instance) -> None:
+def test_anndata_saved_as_h5ad_loads_with_its_shape(instance: Instance) -> None:
     import anndata as ad
     import numpy as np
 
@@ -137,7 +137,9 @@ def test_an_anndata_goes_in_and_comes_back(instance: Instance) -> None:
         "%20.txt",
     ],
 )
-def test_strange_names_are_kept_as_they_are(instance: Instance, write: Write, name: str) -> None:
+def test_unusual_file_names_are_used_as_keys_unchanged(
+    instance: Instance, write: Write, name: str
+) -> None:
     path = write(f"odd/{name}", "text")
     artifact = ln.Artifact(path).save()
     assert artifact.key == f"odd/{name}"
@@ -149,20 +151,20 @@ def test_strange_names_are_kept_as_they_are(instance: Instance, write: Write, na
     "key",
     ["../a.txt", "/a.txt", "a/../../b.txt", "a\\b.txt", "a\0.txt", "", ".lamindb/a.txt", "./a.txt"],
 )
-def test_a_key_that_leaves_the_storage_is_refused(
-    instance: Instance, write: Write, key: str
-) -> None:
+def test_key_that_leaves_the_storage_is_refused(instance: Instance, write: Write, key: str) -> None:
     with pytest.raises(InvalidKey, match=r"cannot be a key|registry's own"):
         ln.Artifact(write("a.txt", "one"), key=key)
     assert ln.Artifact.count() == 0
 
 
-def test_suffixes_must_agree(instance: Instance, write: Write) -> None:
+def test_key_with_another_suffix_than_the_file_is_refused(instance: Instance, write: Write) -> None:
     with pytest.raises(InvalidArgument, match=r"end the key in '\.txt'"):
         ln.Artifact(write("a.txt", "one"), key="a.csv")
 
 
-def test_what_is_not_there_cannot_be_saved(instance: Instance, in_tmp_path: Path) -> None:
+def test_missing_file_or_broken_link_raises_not_found(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     with pytest.raises(NotFound, match="no file or folder"):
         ln.Artifact("nowhere.txt")
     os.symlink("nowhere.txt", "link.txt")
@@ -170,7 +172,7 @@ def test_what_is_not_there_cannot_be_saved(instance: Instance, in_tmp_path: Path
         ln.Artifact("link.txt")
 
 
-def test_a_file_outside_every_storage_needs_a_name_to_be_found_by(
+def test_file_outside_every_storage_needs_a_key_description_or_run(
     instance: Instance, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     outside = tmp_path_factory.mktemp("outside") / "a.txt"
@@ -179,7 +181,7 @@ def test_a_file_outside_every_storage_needs_a_name_to_be_found_by(
         ln.Artifact(outside).save()
 
 
-def test_bytes_that_are_gone_are_said_to_be(instance: Instance, write: Write) -> None:
+def test_load_of_deleted_bytes_raises_not_found(instance: Instance, write: Write) -> None:
     path = write("a.txt", "x")
     artifact = ln.Artifact(path).save()
     path.unlink()
@@ -187,9 +189,7 @@ def test_bytes_that_are_gone_are_said_to_be(instance: Instance, write: Write) ->
         artifact.load()
 
 
-def test_bytes_that_were_written_over_are_not_taken_for_the_version(
-    instance: Instance, write: Write
-) -> None:
+def test_load_of_overwritten_bytes_raises_conflict(instance: Instance, write: Write) -> None:
     path = write("a.txt", "old")
     old = ln.Artifact(path).save()
     path.write_text("new")
@@ -198,20 +198,20 @@ def test_bytes_that_were_written_over_are_not_taken_for_the_version(
     assert ln.Artifact(path).save().load() == "new"
 
 
-def test_a_description_may_come_later(instance: Instance, write: Write) -> None:
+def test_description_can_be_added_by_a_later_save(instance: Instance, write: Write) -> None:
     path = write("a.txt", "x")
     ln.Artifact(path).save()
     assert ln.Artifact(path, description="said later").save().description == "said later"
     assert ln.Artifact.get(key="a.txt").description == "said later"
 
 
-def test_a_revision_keeps_its_key(instance: Instance, write: Write) -> None:
+def test_revision_with_another_key_is_refused(instance: Instance, write: Write) -> None:
     first = ln.Artifact(write("a.txt", "x"), key="k/a.txt").save()
     with pytest.raises(InvalidArgument, match="cannot have the key"):
         ln.Artifact(write("a.txt", "y"), key="k/b.txt", revises=first)
 
 
-def test_a_small_save_inside_a_run_is_one_commit(instance: Instance, write: Write) -> None:
+def test_small_save_inside_a_run_is_one_commit(instance: Instance, write: Write) -> None:
     ln.track(ln.Transform(key="bench", kind="pipeline").save())
     ln.Artifact(write("warm.txt", "warm"), key="small/warm.txt").save()
     commits: list[object] = []
@@ -233,7 +233,7 @@ def _save_versions(worker: int, folder: Path) -> None:
         ln.ULabel(name=f"shared{number}").save()
 
 
-def test_eight_processes_make_one_series_with_one_latest(
+def test_eight_processes_saving_one_key_make_one_series_with_one_latest(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     spawned = multiprocessing.get_context("spawn")
@@ -254,7 +254,7 @@ def test_eight_processes_make_one_series_with_one_latest(
 # Many at once
 
 
-def test_a_folder_of_files_is_saved_in_one_transaction_of_few_statements(
+def test_files_of_a_folder_are_saved_in_one_transaction_of_few_statements(
     instance: Instance, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     outside = tmp_path_factory.mktemp("many")
@@ -276,7 +276,7 @@ def test_a_folder_of_files_is_saved_in_one_transaction_of_few_statements(
     assert run.output_artifacts.count() == 120
 
 
-def test_saved_again_only_what_changed_is_a_new_version(
+def test_folder_saved_again_makes_versions_only_of_changed_files(
     instance: Instance, write: Write, in_tmp_path: Path
 ) -> None:
     for number in range(5):
@@ -298,7 +298,9 @@ def test_saved_again_only_what_changed_is_a_new_version(
     assert all(artifact.output_of_runs.count() == 1 for artifact in third)
 
 
-def test_one_key_twice_in_a_batch_is_two_versions(instance: Instance, write: Write) -> None:
+def test_same_key_several_times_in_a_batch_makes_several_versions(
+    instance: Instance, write: Write
+) -> None:
     batch = [ln.Artifact(write(f"{n}.txt", str(n)), key="same.txt") for n in range(3)]
     twin = ln.Artifact(write("2.txt", "2"), key="other.txt")
     ln.save([*batch, twin, ln.ULabel(name="along")])
@@ -312,7 +314,7 @@ def test_one_key_twice_in_a_batch_is_two_versions(instance: Instance, write: Wri
     assert ln.ULabel.filter(name="along").count() == 1
 
 
-def test_a_batch_is_saved_whole_or_not_at_all(instance: Instance, write: Write) -> None:
+def test_batch_is_saved_whole_or_not_at_all(instance: Instance, write: Write) -> None:
     good, bad = (
         ln.Artifact(write("a.txt", "a"), key="k/a.txt"),
         ln.Artifact(write("b.txt", "b"), key="k/b.txt"),
@@ -326,7 +328,7 @@ def test_a_batch_is_saved_whole_or_not_at_all(instance: Instance, write: Write) 
     assert ln.Artifact.count() == 2
 
 
-def test_files_of_a_batch_are_tied_to_the_folder_they_lie_in(
+def test_files_of_a_batch_are_linked_to_their_folder_artifact(
     instance: Instance, write: Write, in_tmp_path: Path
 ) -> None:
     write("d/a.txt", "a"), write("d/b.txt", "b")
@@ -341,9 +343,7 @@ def test_files_of_a_batch_are_tied_to_the_folder_they_lie_in(
 # The trash
 
 
-def test_what_is_in_the_trash_is_in_no_query_until_it_is_taken_out(
-    instance: Instance, write: Write
-) -> None:
+def test_trashed_artifact_is_in_no_query_until_restored(instance: Instance, write: Write) -> None:
     old, new = (ln.Artifact(write("a.txt", text), key="k/a.txt").save() for text in ("old", "new"))
     new.delete()
     assert ln.Artifact.get(key="k/a.txt").uid == old.uid
@@ -358,7 +358,7 @@ def test_what_is_in_the_trash_is_in_no_query_until_it_is_taken_out(
     assert new.load() == "new"
 
 
-def test_after_all_versions_are_in_the_trash_the_next_one_counts_on(
+def test_version_numbers_continue_after_all_versions_are_trashed(
     instance: Instance, write: Write
 ) -> None:
     first = ln.Artifact(write("a.txt", "one"), key="k/a.txt").save()
@@ -368,7 +368,9 @@ def test_after_all_versions_are_in_the_trash_the_next_one_counts_on(
     assert second.path.read_text() == "one"
 
 
-def test_deleted_from_the_trash_it_is_gone_with_its_copy(instance: Instance, write: Write) -> None:
+def test_permanent_deletion_removes_the_record_and_its_copy(
+    instance: Instance, write: Write
+) -> None:
     run = ln.track(ln.Transform(key="maker", kind="pipeline").save())
     copied, in_place = (
         ln.Artifact(write("a.txt", "a"), key="k/a.txt").save(),
@@ -391,7 +393,9 @@ def test_deleted_from_the_trash_it_is_gone_with_its_copy(instance: Instance, wri
         again.delete()
 
 
-def test_what_a_collection_needs_is_not_removed_for_good(instance: Instance, write: Write) -> None:
+def test_permanent_deletion_of_a_collection_member_is_refused(
+    instance: Instance, write: Write
+) -> None:
     artifact = ln.Artifact(write("a.txt", "a"), key="k/a.txt").save()
     ln.Collection([artifact], key="c").save()
     with pytest.raises(Conflict, match="needed by other records"):
@@ -399,7 +403,7 @@ def test_what_a_collection_needs_is_not_removed_for_good(instance: Instance, wri
     assert artifact.load() == "a"
 
 
-def test_other_bytes_in_the_place_of_a_version(instance: Instance, write: Write) -> None:
+def test_replace_changes_the_bytes_of_a_version(instance: Instance, write: Write) -> None:
     artifact = ln.Artifact(write("a.txt", "wrong"), key="k/a.txt").save()
     before = artifact.path
     artifact.replace(write("a.txt", "right")).save()
@@ -415,7 +419,7 @@ def test_other_bytes_in_the_place_of_a_version(instance: Instance, write: Write)
 # Formats
 
 
-def test_a_table_is_written_as_its_key_says(instance: Instance, in_tmp_path: Path) -> None:
+def test_table_is_written_in_the_format_of_its_key(instance: Instance, in_tmp_path: Path) -> None:
     frame = pd.DataFrame({"x": [1, 2]})
     for key in ("t.parquet", "t.csv", "t.tsv", "t.csv.gz", "t.tsv.gz"):
         artifact = ln.Artifact.from_df(frame, key=key).save()
@@ -424,7 +428,7 @@ def test_a_table_is_written_as_its_key_says(instance: Instance, in_tmp_path: Pat
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_an_anndata_in_every_way(instance: Instance) -> None:
+def test_anndata_is_saved_loaded_and_opened_as_h5ad_and_zarr(instance: Instance) -> None:
     import anndata as ad
 
     adata = ad.AnnData(np.eye(3, dtype="float32"))
@@ -438,9 +442,7 @@ def test_an_anndata_in_every_way(instance: Instance) -> None:
     assert ln.Artifact.get(key="t/cells.zarr").open()["X"].shape == (3, 3)
 
 
-def test_a_folder_has_a_suffix_only_where_that_says_what_is_in_it(
-    instance: Instance, write: Write
-) -> None:
+def test_folder_has_a_suffix_only_for_a_known_format(instance: Instance, write: Write) -> None:
     write("run.2026/a.txt", "a"), write("cells.zarr/zarr.json", "{}")
     assert ln.Artifact("run.2026", key="runs/last").save().suffix == ""
     assert ln.Artifact("cells.zarr", key="cells.zarr").save().suffix == ".zarr"

@@ -32,7 +32,7 @@ from tests.command import typed
 FRAME = pd.DataFrame({"x": [1]})
 
 
-def test_what_is_no_path_no_key_no_run_and_no_artifact_is_refused(
+def test_arguments_of_wrong_types_and_unsaved_records_are_refused(
     instance: Instance, outside: Path
 ) -> None:
     import anndata as ad
@@ -70,7 +70,7 @@ def test_what_is_no_path_no_key_no_run_and_no_artifact_is_refused(
     assert fsck.check(instance, grace=0).is_clean
 
 
-def test_a_folder_is_not_copied_into_itself(instance: Instance, in_tmp_path: Path) -> None:
+def test_folder_that_contains_the_storage_is_refused(instance: Instance, in_tmp_path: Path) -> None:
     Path("alias").symlink_to(in_tmp_path)
     for folder in (".", "data", str(in_tmp_path.parent), "alias"):
         with pytest.raises(InvalidArgument, match="holds the storage"):
@@ -78,7 +78,7 @@ def test_a_folder_is_not_copied_into_itself(instance: Instance, in_tmp_path: Pat
     assert ln.Artifact.count() == 0
 
 
-def test_names_that_are_no_utf_8_are_refused_in_place_and_kept_in_a_folder(
+def test_non_utf_8_file_name_is_refused_alone_and_accepted_inside_a_folder(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     (in_tmp_path / "d").mkdir()
@@ -109,7 +109,7 @@ STRANGE = [
 ]
 
 
-def test_strange_names_are_saved_found_described_and_deleted_from_the_shell(
+def test_unusual_names_are_saved_described_and_deleted_by_the_cli(
     instance: Instance,
 ) -> None:
     for name in STRANGE:
@@ -125,7 +125,7 @@ def test_strange_names_are_saved_found_described_and_deleted_from_the_shell(
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
 
-def test_names_that_look_the_same_are_two_where_the_file_system_has_two(instance: Instance) -> None:
+def test_composed_and_decomposed_unicode_names_are_two_artifacts(instance: Instance) -> None:
     composed, decomposed = (unicodedata.normalize(form, "ñandú.txt") for form in ("NFC", "NFD"))
     for name in (composed, decomposed):
         Path(name).write_text(name)
@@ -135,9 +135,7 @@ def test_names_that_look_the_same_are_two_where_the_file_system_has_two(instance
         assert ln.Artifact.get(key=decomposed).load() == decomposed
 
 
-def test_saved_twice_deleted_twice_and_in_the_wrong_order(
-    instance: Instance, outside: Path
-) -> None:
+def test_repeated_save_delete_and_restore_in_wrong_order(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt")
     assert artifact.save().uid == artifact.save().uid
@@ -156,9 +154,7 @@ def test_saved_twice_deleted_twice_and_in_the_wrong_order(
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
 
-def test_a_deletion_that_fails_leaves_the_bytes_in_their_place(
-    instance: Instance, outside: Path
-) -> None:
+def test_failed_deletion_leaves_the_bytes(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
 
@@ -173,7 +169,7 @@ def test_a_deletion_that_fails_leaves_the_bytes_in_their_place(
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
 
-def test_ten_thousand_files_are_one_artifact_and_ten_thousand(
+def test_ten_thousand_files_are_saved_as_one_folder_and_as_single_artifacts(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     for number in range(10_000):
@@ -191,7 +187,7 @@ def test_ten_thousand_files_are_one_artifact_and_ten_thousand(
         ln.Artifact.get(key="many/42/4242.txt").load()
 
 
-def test_what_lies_in_a_registered_storage_stays_there_and_a_change_is_found_out(
+def test_file_in_a_registered_storage_stays_in_place_and_its_change_is_detected(
     instance: Instance, outside: Path
 ) -> None:
     storage = ln.Storage(outside / "shared").save()
@@ -213,9 +209,7 @@ def test_what_lies_in_a_registered_storage_stays_there_and_a_change_is_found_out
         ln.Artifact(path)
 
 
-def test_a_folder_that_may_only_be_read_is_saved_and_copied(
-    instance: Instance, outside: Path
-) -> None:
+def test_read_only_folder_is_saved_and_copied(instance: Instance, outside: Path) -> None:
     (outside / "d").mkdir()
     (outside / "d" / "a.txt").write_text("a")
     for path in (outside / "d" / "a.txt", outside / "d"):
@@ -236,7 +230,9 @@ _POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid
     bool(_POWERLESS) and shutil.which("setpriv") is None,
     reason="root cannot give up its powers here",
 )
-def test_what_may_not_be_read_or_written_says_so(in_tmp_path: Path, outside: Path) -> None:
+def test_unreadable_file_and_unwritable_storage_raise_clear_errors(
+    in_tmp_path: Path, outside: Path
+) -> None:
     init("./data").db.dispose()
     disconnect()
     (outside / "secret.txt").write_text("s")
@@ -268,7 +264,7 @@ def test_what_may_not_be_read_or_written_says_so(in_tmp_path: Path, outside: Pat
 
 
 @pytest.fixture
-def in_bucket(in_tmp_path: Path, bucket: str, database_url: str) -> Iterator[Instance]:
+def bucket_instance(in_tmp_path: Path, bucket: str, database_url: str) -> Iterator[Instance]:
     """An instance whose copies go into a bucket, on both databases."""
     new_instance = init(f"{bucket}/lineage", db=database_url)
     yield new_instance
@@ -276,8 +272,8 @@ def in_bucket(in_tmp_path: Path, bucket: str, database_url: str) -> Iterator[Ins
     new_instance.db.dispose()
 
 
-def test_a_version_in_a_bucket_is_replaced_thrown_away_and_taken_back(
-    in_bucket: Instance, outside: Path
+def test_version_in_a_bucket_is_replaced_trashed_and_restored(
+    bucket_instance: Instance, outside: Path
 ) -> None:
     for name in ("wrong", "right"):
         (outside / f"{name}.txt").write_text(name)
@@ -290,13 +286,13 @@ def test_a_version_in_a_bucket_is_replaced_thrown_away_and_taken_back(
     assert ln.Artifact.count() == 0
     artifact.restore()
     assert ln.Artifact.get(key="a.txt").load() == "right"
-    assert fsck.check(in_bucket, deep=True, grace=0).is_clean
+    assert fsck.check(bucket_instance, deep=True, grace=0).is_clean
     artifact.delete(permanent=True)
-    assert fsck.check(in_bucket, deep=True, grace=0).is_clean
+    assert fsck.check(bucket_instance, deep=True, grace=0).is_clean
 
 
-def test_what_was_fetched_is_right_whatever_happens_to_the_bucket_and_the_cache(
-    in_bucket: Instance, outside: Path, s3: Any
+def test_cached_file_is_verified_after_changes_in_cache_or_bucket(
+    bucket_instance: Instance, outside: Path, s3: Any
 ) -> None:
     (outside / "a.txt").write_text("whole")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
@@ -305,15 +301,15 @@ def test_what_was_fetched_is_right_whatever_happens_to_the_bucket_and_the_cache(
     assert artifact.load() == "whole"
     s3.rm(artifact.path)
     assert artifact.load() == "whole"
-    shutil.rmtree(in_bucket.folder / "cache")
+    shutil.rmtree(bucket_instance.folder / "cache")
     with pytest.raises(NotFound, match="was it removed"):
         artifact.load()
     ln.Artifact(outside / "a.txt", key="a.txt").save()
     assert artifact.load() == "whole"
 
 
-def test_a_bucket_that_is_gone_is_said_to_be_and_nothing_is_recorded(
-    in_bucket: Instance, bucket: str, outside: Path, s3: Any
+def test_save_into_a_missing_bucket_raises_and_records_nothing(
+    bucket_instance: Instance, bucket: str, outside: Path, s3: Any
 ) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt")

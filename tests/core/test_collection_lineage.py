@@ -34,7 +34,7 @@ def inputs(run: ln.Run) -> list[str]:
     return sorted(artifact.key or "" for artifact in run.input_artifacts.all())
 
 
-def test_the_run_that_makes_a_collection_has_read_its_members(parts: list[ln.Artifact]) -> None:
+def test_run_that_creates_a_collection_has_its_members_as_inputs(parts: list[ln.Artifact]) -> None:
     run = chosen([parts[0], parts[2]])
     assert inputs(run) == ["raw/0.txt", "raw/2.txt"]
     again = chosen([parts[0], parts[2]])  # the same collection, chosen once more
@@ -43,7 +43,7 @@ def test_the_run_that_makes_a_collection_has_read_its_members(parts: list[ln.Art
     assert run.output_artifacts.count() == 0
 
 
-def test_a_run_that_wrote_a_member_itself_has_not_read_it(
+def test_run_that_wrote_a_member_does_not_have_it_as_input(
     parts: list[ln.Artifact], write: Write
 ) -> None:
     with ln.run("both.py") as run:
@@ -52,7 +52,7 @@ def test_a_run_that_wrote_a_member_itself_has_not_read_it(
     assert inputs(run) == ["raw/0.txt"]
 
 
-def test_a_collection_without_a_run_or_without_tracking_ties_nothing(
+def test_collection_without_a_run_or_without_tracking_adds_no_inputs(
     parts: list[ln.Artifact],
 ) -> None:
     ln.Collection(parts, key="alone").save()
@@ -63,7 +63,7 @@ def test_a_collection_without_a_run_or_without_tracking_ties_nothing(
         ln.settings.track_run_inputs = True
 
 
-def test_a_result_of_a_collection_leads_to_the_run_that_chose_the_members(
+def test_lineage_of_a_collection_result_includes_the_run_that_chose_the_members(
     instance: Instance, parts: list[ln.Artifact], write: Write
 ) -> None:
     chooser = chosen([parts[0], parts[2]])
@@ -86,7 +86,7 @@ def test_a_result_of_a_collection_leads_to_the_run_that_chose_the_members(
     assert "collection cohort" in instance.lineage.around(merged).svg()
 
 
-def test_reading_one_member_by_its_own_key_ties_nothing_to_the_collection(
+def test_reading_a_member_by_its_own_key_does_not_depend_on_the_collection(
     instance: Instance, parts: list[ln.Artifact]
 ) -> None:
     chosen(parts)

@@ -34,7 +34,7 @@ def tables(instance: Instance) -> ln.Collection:
     return ln.Collection(artifacts, key="tables").save()
 
 
-def test_members_keep_their_order_and_appending_makes_a_version(
+def test_members_keep_their_order_and_append_makes_a_new_version(
     tables: ln.Collection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert [artifact.key for artifact in tables.ordered_artifacts] == ["z.parquet", "a.parquet"]
@@ -50,7 +50,7 @@ def test_members_keep_their_order_and_appending_makes_a_version(
     assert "Collection: tables (version 0001)" in capsys.readouterr().out
 
 
-def test_tables_load_and_open_as_one(tables: ln.Collection) -> None:
+def test_tables_of_a_collection_load_and_open_as_one(tables: ln.Collection) -> None:
     with ln.run("train.py") as run:
         loaded = tables.load()
         assert loaded["sample"].tolist() == ["a", "b", "c"]
@@ -66,14 +66,18 @@ def test_tables_load_and_open_as_one(tables: ln.Collection) -> None:
 
 
 @pytest.mark.parametrize("engine", ["polars", "duckdb"])
-def test_tables_open_in_other_engines(tables: ln.Collection, engine: Any) -> None:
+def test_tables_of_a_collection_open_with_polars_and_duckdb(
+    tables: ln.Collection, engine: Any
+) -> None:
     pytest.importorskip(engine)
     opened = tables.open(engine)
     rows = opened.collect().height if engine == "polars" else len(opened.fetchall())
     assert rows == 3
 
 
-def test_members_that_are_not_one_are_refused(tables: ln.Collection, write: Write) -> None:
+def test_collection_of_mixed_members_cannot_be_loaded_opened_or_mapped(
+    tables: ln.Collection, write: Write
+) -> None:
     text = ln.Artifact(write("a.txt", "a")).save()
     mixed = ln.Collection([*tables.artifacts, text], key="mixed").save()
     for refused in (mixed.load, mixed.open, mixed.mapped):
@@ -115,7 +119,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [folder / name for name in ("1.h5ad", "2.h5ad", "3.zarr")]
 
 
-def test_rows_of_several_files_are_joined(files: list[Path]) -> None:
+def test_mapped_collection_joins_rows_of_several_files(files: list[Path]) -> None:
     with MappedCollection(files, obs_keys=["label", "n"]) as inner:
         assert inner.shape == (7, 2)
         assert inner.original_shapes == [(3, 3), (2, 3), (2, 3)]
@@ -139,7 +143,7 @@ def test_rows_of_several_files_are_joined(files: list[Path]) -> None:
     assert MappedCollection(files, join=None)[-1]["X"].tolist() == [3, 4, 5]
 
 
-def test_labels_layers_and_filters_of_rows(files: list[Path]) -> None:
+def test_mapped_collection_labels_layers_and_filters(files: list[Path]) -> None:
     raw = MappedCollection(
         files,
         layers_keys=["X", "twice"],
@@ -167,7 +171,7 @@ def _row(mapped: MappedCollection, index: int) -> list[float]:
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_workers_read_side_by_side(files: list[Path], start: str) -> None:
+def test_mapped_collection_is_read_by_parallel_workers(files: list[Path], start: str) -> None:
     mapped = MappedCollection(files, parallel=start == "fork")
     expected = [_row(mapped, index) for index in range(7)]
     mapped.close()
@@ -175,7 +179,7 @@ def test_workers_read_side_by_side(files: list[Path], start: str) -> None:
         assert pool.starmap(_row, [(mapped, index) for index in range(7)]) == expected
 
 
-def test_a_collection_is_mapped_and_its_members_are_inputs(
+def test_members_of_a_mapped_collection_are_inputs_of_the_run(
     instance: Instance, files: list[Path]
 ) -> None:
     artifacts = [ln.Artifact(path, key=path.name).save() for path in files]
@@ -198,14 +202,16 @@ def test_a_collection_is_mapped_and_its_members_are_inputs(
         ({"encode_labels": ["label"]}, r"to be encoded, but not asked for: \['label'\]"),
     ],
 )
-def test_what_files_do_not_have_is_named(
+def test_mapped_collection_with_missing_columns_names_them(
     files: list[Path], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidArgument, match=message):
         MappedCollection(files, **options)
 
 
-def test_files_that_cannot_be_read_by_rows(tmp_path: Path, files: list[Path]) -> None:
+def test_mapped_collection_refuses_corrupt_and_column_wise_files(
+    tmp_path: Path, files: list[Path]
+) -> None:
     (tmp_path / "corrupt.h5ad").write_bytes(b"not HDF5")
     with pytest.raises(InvalidArgument, match=r"'corrupt.h5ad' cannot be read as AnnData"):
         MappedCollection([tmp_path / "corrupt.h5ad"])

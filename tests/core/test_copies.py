@@ -59,7 +59,7 @@ def _killed(path: Path, key: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def test_a_copy_that_was_killed_is_continued(
+def test_killed_copy_is_continued(
     instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = os.urandom(8 << 20)
@@ -81,9 +81,7 @@ def test_a_copy_that_was_killed_is_continued(
     assert stored(instance) == [artifact.path.name]
 
 
-def test_a_part_that_holds_something_else_is_not_believed(
-    instance: Instance, outside: Path
-) -> None:
+def test_damaged_part_file_is_discarded(instance: Instance, outside: Path) -> None:
     (outside / "big.bin").write_bytes(os.urandom(8 << 20))
     _killed(outside / "big.bin", "big.bin")
     (part,) = Path(instance.storage).rglob("*.part")
@@ -95,7 +93,7 @@ def test_a_part_that_holds_something_else_is_not_believed(
     assert artifact.path.read_bytes() == (outside / "big.bin").read_bytes()
 
 
-def test_a_folder_whose_copy_was_killed_is_completed(instance: Instance, outside: Path) -> None:
+def test_killed_copy_of_a_folder_is_completed(instance: Instance, outside: Path) -> None:
     for number in range(6):
         (outside / f"{number}.bin").write_bytes(os.urandom(1 << 20))
     _killed(outside, "folder")
@@ -107,7 +105,9 @@ def test_a_folder_whose_copy_was_killed_is_completed(instance: Instance, outside
     assert not list(Path(instance.storage).rglob("*.part"))
 
 
-def test_many_at_once_write_the_same_bytes_once(instance: Instance, outside: Path) -> None:
+def test_concurrent_saves_of_the_same_bytes_store_one_copy(
+    instance: Instance, outside: Path
+) -> None:
     (outside / "a.bin").write_bytes(os.urandom(4 << 20))
     errors: list[BaseException] = []
 
@@ -130,7 +130,7 @@ def test_many_at_once_write_the_same_bytes_once(instance: Instance, outside: Pat
 # The source
 
 
-def test_a_file_that_changes_while_it_is_hashed_is_not_saved(
+def test_file_that_changes_while_hashed_is_not_saved(
     instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = outside / "a.bin"
@@ -146,7 +146,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_not_saved(
         ln.Artifact(path, key="a.bin")
 
 
-def test_a_file_that_is_cut_short_while_it_is_hashed_does_not_kill_the_process(
+def test_file_truncated_while_hashed_does_not_kill_the_process(
     tmp_path: Path,
 ) -> None:
     # A memory map would: SIGBUS.
@@ -162,9 +162,7 @@ def test_a_file_that_is_cut_short_while_it_is_hashed_does_not_kill_the_process(
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
-def test_a_file_that_changes_before_it_is_copied_is_not_saved(
-    instance: Instance, outside: Path
-) -> None:
+def test_file_that_changes_before_copying_is_not_saved(instance: Instance, outside: Path) -> None:
     path = outside / "a.bin"
     path.write_bytes(b"old")
     artifact = ln.Artifact(path, key="a.bin")
@@ -175,7 +173,7 @@ def test_a_file_that_changes_before_it_is_copied_is_not_saved(
     assert ln.Artifact.count() == 0
 
 
-def test_a_file_in_place_that_changes_before_it_is_saved_is_not_saved(
+def test_file_in_place_that_changes_before_save_is_not_saved(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     path = in_tmp_path / "a.txt"
@@ -189,7 +187,7 @@ def test_a_file_in_place_that_changes_before_it_is_saved_is_not_saved(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be made somebody who may not read")
 @pytest.mark.parametrize("name", ["secret.txt", "folder"])
-def test_what_may_not_be_read_says_so(tmp_path: Path, name: str) -> None:
+def test_unreadable_file_or_folder_raises_unavailable(tmp_path: Path, name: str) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "secret.txt").write_text("x")
     (tmp_path / "folder" / "inner").mkdir(parents=True)
@@ -208,7 +206,7 @@ def test_what_may_not_be_read_says_so(tmp_path: Path, name: str) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_an_empty_file_and_an_empty_folder_are_content(instance: Instance, outside: Path) -> None:
+def test_empty_file_and_empty_folder_can_be_saved(instance: Instance, outside: Path) -> None:
     (outside / "empty.txt").touch()
     (outside / "nothing").mkdir()
     file = ln.Artifact(outside / "empty.txt", key="empty.txt").save()
@@ -218,7 +216,7 @@ def test_an_empty_file_and_an_empty_folder_are_content(instance: Instance, outsi
     assert ln.Artifact(outside / "empty.txt", key="empty.txt").save().uid == file.uid
 
 
-def test_links_are_followed_and_broken_ones_left_out(
+def test_links_in_a_folder_are_followed_and_broken_ones_skipped(
     instance: Instance, outside: Path, tmp_path: Path
 ) -> None:
     folder = outside / "d"
@@ -270,7 +268,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_that_leaves_its_storage_is_refused(
+def test_key_that_leaves_its_storage_is_refused(
     instance: Instance, outside: Path, key: str
 ) -> None:
     (outside / "a.txt").write_text("x")
@@ -292,7 +290,7 @@ def test_a_key_that_leaves_its_storage_is_refused(
         "*.txt",
     ],
 )
-def test_a_key_that_only_looks_dangerous_is_a_name(
+def test_key_that_only_looks_dangerous_is_accepted(
     instance: Instance, outside: Path, key: str
 ) -> None:
     (outside / "a.txt").write_text("x")
@@ -307,7 +305,7 @@ def test_a_key_that_only_looks_dangerous_is_a_name(
 SMALL = 1 << 20
 
 
-def test_a_full_disk_leaves_nothing_behind(instance: Instance, outside: Path) -> None:
+def test_full_disk_leaves_no_partial_copy(instance: Instance, outside: Path) -> None:
     # A limit on the size of files gives the errors of a full disk, and needs no privileges.
     (outside / "d").mkdir()
     for path in (outside / "a.bin", outside / "d" / "b.bin"):
@@ -327,7 +325,7 @@ def test_a_full_disk_leaves_nothing_behind(instance: Instance, outside: Path) ->
         artifact.delete(permanent=True)
 
 
-def test_a_storage_that_is_gone_is_not_made_anew(instance: Instance, outside: Path) -> None:
+def test_missing_storage_folder_is_not_recreated(instance: Instance, outside: Path) -> None:
     # It may be a disk that is not mounted: what is written to its mount point would be hidden
     # later.
     (outside / "a.txt").write_text("x")
@@ -340,7 +338,7 @@ def test_a_storage_that_is_gone_is_not_made_anew(instance: Instance, outside: Pa
     assert artifact.save().load() == "x"
 
 
-def test_a_copy_is_not_to_be_changed_and_damage_is_found(instance: Instance, outside: Path) -> None:
+def test_stored_copy_is_read_only_and_damage_is_detected(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("abc")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     assert artifact.path.stat().st_mode & 0o222 == 0
@@ -353,7 +351,7 @@ def test_a_copy_is_not_to_be_changed_and_damage_is_found(instance: Instance, out
     )  # and saving again heals it
 
 
-def test_without_copying_in_the_kernel_it_is_the_same(
+def test_copy_without_copy_file_range_has_the_same_bytes(
     instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> int:
@@ -377,7 +375,7 @@ def _part_of(instance: Instance, path: Path, suffix: str = ".txt") -> Path:
 
 
 @pytest.mark.parametrize("kind", ["link", "broken link", "hard link", "fifo", "folder"])
-def test_what_was_planted_in_the_place_of_a_part_is_replaced(
+def test_link_fifo_or_folder_planted_as_part_file_is_replaced(
     instance: Instance, outside: Path, kind: str
 ) -> None:
     (outside / "reads.txt").write_text("what everybody has")
@@ -406,7 +404,7 @@ def test_what_was_planted_in_the_place_of_a_part_is_replaced(
 
 
 @pytest.mark.parametrize("where", ["", "a.txt", "sub"])
-def test_what_was_planted_in_the_part_of_a_folder_is_replaced(
+def test_link_planted_in_the_part_of_a_folder_is_replaced(
     instance: Instance, outside: Path, where: str
 ) -> None:
     source, elsewhere = outside / "source", outside / "elsewhere"
@@ -429,7 +427,7 @@ def test_what_was_planted_in_the_part_of_a_folder_is_replaced(
     assert not [path for path in artifact.path.rglob("*") if path.is_symlink()]
 
 
-def test_a_part_is_readable_by_its_user_alone(instance: Instance, outside: Path) -> None:
+def test_part_file_is_readable_by_its_owner_only(instance: Instance, outside: Path) -> None:
     (outside / "big.bin").write_bytes(os.urandom(8 << 20))
     (outside / "big.bin").chmod(0o644)
     _killed(outside / "big.bin", "big.bin")
@@ -438,7 +436,7 @@ def test_a_part_is_readable_by_its_user_alone(instance: Instance, outside: Path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what belongs to others")
-def test_the_part_of_somebody_else_is_not_continued(instance: Instance, outside: Path) -> None:
+def test_part_file_of_another_user_is_not_continued(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("abcdef")
     part = _part_of(instance, outside / "a.txt")
     part.write_text("abX")

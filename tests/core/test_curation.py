@@ -48,7 +48,7 @@ def problem(table: pd.DataFrame, schema: ln.Schema) -> str:
     return str(raised.value)
 
 
-def test_a_table_that_fits_is_saved_and_annotated(schema: ln.Schema, table: pd.DataFrame) -> None:
+def test_valid_table_is_saved_and_annotated(schema: ln.Schema, table: pd.DataFrame) -> None:
     with ln.run("curate.py") as run:
         artifact = ln.curators.DataFrameCurator(table, schema).save_artifact(key="a.parquet")
     assert artifact.schema == schema
@@ -75,7 +75,7 @@ def test_describe_shows_schema_and_columns(
     assert "perturbation (cat[ULabel[Perturbation]])" in text
 
 
-def test_all_problems_are_told_at_once_with_the_calls_that_mend_them(
+def test_all_problems_are_reported_at_once_with_the_calls_that_fix_them(
     schema: ln.Schema, table: pd.DataFrame
 ) -> None:
     table = table.rename(columns={GENES[0]: "ENSG00000153564"})
@@ -97,7 +97,7 @@ def test_all_problems_are_told_at_once_with_the_calls_that_mend_them(
     )
 
 
-def test_nothing_is_saved_of_a_misfit(schema: ln.Schema, table: pd.DataFrame) -> None:
+def test_invalid_table_is_not_saved(schema: ln.Schema, table: pd.DataFrame) -> None:
     table["perturbation"] = "none"
     with pytest.raises(ValidationError):
         ln.curators.DataFrameCurator(table, schema).save_artifact(key="a.parquet")
@@ -107,7 +107,7 @@ def test_nothing_is_saved_of_a_misfit(schema: ln.Schema, table: pd.DataFrame) ->
     assert ln.Schema.all().count() == 1
 
 
-def test_a_dataset_that_changed_after_validation_is_validated_again(
+def test_table_changed_after_validation_is_validated_again(
     schema: ln.Schema, table: pd.DataFrame
 ) -> None:
     curator = ln.curators.DataFrameCurator(table, schema)
@@ -117,14 +117,16 @@ def test_a_dataset_that_changed_after_validation_is_validated_again(
         curator.save_artifact(key="a.parquet")
 
 
-def test_curator_of_a_saved_artifact_annotates_that(schema: ln.Schema, table: pd.DataFrame) -> None:
+def test_curator_of_a_saved_artifact_annotates_that_artifact(
+    schema: ln.Schema, table: pd.DataFrame
+) -> None:
     artifact = ln.Artifact.from_df(table, key="a.parquet").save()
     assert ln.curators.DataFrameCurator(artifact, schema).save_artifact() == artifact
     assert ln.Artifact.get(key="a.parquet").schema == schema
     assert [label.name for label in artifact.ulabels.order_by("name")] == ["DMSO", "IFNG"]
 
 
-def test_values_that_are_no_labels_can_be_added_renamed_and_looked_up(
+def test_unknown_values_can_be_added_renamed_and_looked_up(
     schema: ln.Schema, table: pd.DataFrame
 ) -> None:
     ln.ULabel.get(name="IFNG").add_synonym("Interferon gamma")
@@ -160,7 +162,7 @@ def test_standardize_adds_columns_and_defaults(instance: Instance) -> None:
         curator.standardize()
 
 
-def test_schemas_of_any_features_judge_the_columns_they_know(
+def test_schema_of_any_features_validates_the_columns_it_knows(
     schema: ln.Schema, table: pd.DataFrame
 ) -> None:
     registered = ln.Schema(itype=ln.Feature, name="valid features").save()
@@ -171,7 +173,7 @@ def test_schemas_of_any_features_judge_the_columns_they_know(
     assert "'IFNJ'" in problem(table.assign(perturbation="IFNJ"), partial)
 
 
-def test_optional_members_and_schemas_that_are_not_minimal(
+def test_optional_members_and_non_minimal_schemas_may_be_absent(
     schema: ln.Schema, table: pd.DataFrame
 ) -> None:
     gene, perturbation = ln.Feature.get(name=GENES[0]), ln.Feature.get(name="perturbation")
@@ -208,7 +210,7 @@ TYPES: list[tuple[Any, list[Any], list[Any]]] = [
 ]
 
 
-def test_types_of_columns(instance: Instance) -> None:
+def test_columns_are_validated_by_dtype(instance: Instance) -> None:
     for number, (dtype, fitting, wrong) in enumerate(TYPES):
         feature = ln.Feature(name=f"f{number}", dtype=dtype).save()
         schema = ln.Schema([feature]).save()
@@ -219,7 +221,7 @@ def test_types_of_columns(instance: Instance) -> None:
             assert "\n    → " in text
 
 
-def test_lists_of_labels_are_looked_up(perturbation: ln.Feature) -> None:
+def test_lists_of_labels_are_validated(perturbation: ln.Feature) -> None:
     treatments = ln.Feature(name="treatments", dtype=list[ln.ULabel]).save()
     schema = ln.Schema([treatments]).save()
     table = pd.DataFrame({"treatments": [["DMSO"], ["DMSO", "IFNG"], None]})
@@ -247,7 +249,7 @@ def composite(schema: ln.Schema) -> ln.Schema:
     return ln.Schema(name="Cells", otype="AnnData", slots=slots).save()
 
 
-def test_an_anndata_is_annotated_by_slot(composite: ln.Schema, table: pd.DataFrame) -> None:
+def test_anndata_is_annotated_by_slot(composite: ln.Schema, table: pd.DataFrame) -> None:
     adata = cells(table)
     adata.uns["study"] = {"site": "Oslo"}
     artifact = ln.curators.AnnDataCurator(adata, composite).save_artifact(description="cells")
@@ -276,7 +278,7 @@ def test_problems_of_an_anndata_name_their_slots(composite: ln.Schema, table: pd
     )
 
 
-def test_slots_that_an_object_has_not(
+def test_missing_slots_are_refused(
     schema: ln.Schema, composite: ln.Schema, table: pd.DataFrame
 ) -> None:
     other = ln.Schema(slots={"layers": schema}).save()
@@ -290,7 +292,7 @@ def test_slots_that_an_object_has_not(
         ln.curators.DataFrameCurator(table, composite)
 
 
-def test_names_of_variables_may_be_labels(perturbation: ln.Feature) -> None:
+def test_variable_names_are_validated_as_labels(perturbation: ln.Feature) -> None:
     ln.save([ln.ULabel(name=name) for name in GENES[:2]])
     var = ln.Schema(itype=ln.ULabel.name, dtype=int, name="var").save()
     schema = ln.Schema(otype="AnnData", slots={"var": var}).save()
@@ -305,9 +307,7 @@ def test_names_of_variables_may_be_labels(perturbation: ln.Feature) -> None:
         ln.curators.AnnDataCurator(adata, schema).validate()
 
 
-def test_a_mudata_is_curated_where_it_is_installed(
-    composite: ln.Schema, table: pd.DataFrame
-) -> None:
+def test_mudata_is_curated_if_installed(composite: ln.Schema, table: pd.DataFrame) -> None:
     mudata = pytest.importorskip("mudata")
     obs = ln.Schema.get(name="cells")
     schema = ln.Schema(otype="MuData", slots={"rna:obs": obs}).save()
@@ -328,7 +328,7 @@ def test_a_mudata_is_curated_where_it_is_installed(
             ln.curators.MuDataCurator(data, schema).validate()
 
 
-def test_what_is_not_installed_is_named(composite: ln.Schema, table: pd.DataFrame) -> None:
+def test_missing_spatialdata_is_named(composite: ln.Schema, table: pd.DataFrame) -> None:
     with pytest.raises(MissingExtra, match="spatialdata is not installed"):
         ln.curators.SpatialDataCurator(cells(table), composite)
 
@@ -336,7 +336,9 @@ def test_what_is_not_installed_is_named(composite: ln.Schema, table: pd.DataFram
 # Checks of what is saved
 
 
-def test_a_check_stays_with_the_artifact(schema: ln.Schema, table: pd.DataFrame) -> None:
+def test_schema_check_result_is_stored_on_the_artifact(
+    schema: ln.Schema, table: pd.DataFrame
+) -> None:
     good = ln.Artifact.from_df(table, key="good.parquet").save()
     bad = ln.Artifact.from_df(table.assign(perturbation="IFNJ"), key="bad.parquet").save()
     assert ln.curators.check(good, schema)
@@ -408,7 +410,7 @@ def strict_schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ln.Schem
 
 
 @pytest.mark.parametrize("name", BAD_TABLES)
-def test_a_bad_table_is_refused_with_a_hint_and_nothing_is_saved(
+def test_bad_table_is_refused_with_a_hint_and_not_saved(
     strict_schema: ln.Schema, name: str
 ) -> None:
     bad, message = BAD_TABLES[name]
@@ -420,11 +422,11 @@ def test_a_bad_table_is_refused_with_a_hint_and_nothing_is_saved(
     assert ln.Artifact.all().count() == 0
 
 
-def test_the_table_that_they_are_made_from_is_valid(strict_schema: ln.Schema) -> None:
+def test_reference_table_of_the_bad_tables_is_valid(strict_schema: ln.Schema) -> None:
     ln.curators.DataFrameCurator(_frame(), strict_schema).validate()
 
 
-def test_many_bad_values_make_a_short_text(strict_schema: ln.Schema) -> None:
+def test_message_for_many_bad_values_is_short(strict_schema: ln.Schema) -> None:
     kinds = np.where(np.arange(1_000_000) % 2, "x", np.arange(1_000_000).astype(str))
     big = pd.DataFrame({"n": np.arange(1_000_000), "kind": kinds})
     big.index = pd.Index(np.arange(1_000_000).astype(str), name="id")
@@ -434,7 +436,7 @@ def test_many_bad_values_make_a_short_text(strict_schema: ln.Schema) -> None:
     assert len(text) < 1_000
 
 
-def test_arguments_that_are_no_datasets_and_no_schemas(
+def test_wrong_dataset_and_schema_arguments_are_refused(
     strict_schema: ln.Schema, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidArgument, match=r"not a pandas.DataFrame: list"):

@@ -43,7 +43,7 @@ USES: dict[str, Callable[[ln.Artifact], Any]] = {
 
 
 @pytest.mark.parametrize("use", USES)
-def test_deleted_artifact_used_again_leaves_the_next_one_alone(
+def test_using_a_deleted_artifact_does_not_change_the_next_one(
     deleted_and_next: tuple[ln.Artifact, ln.Artifact], use: str
 ) -> None:
     deleted, following = deleted_and_next
@@ -54,7 +54,7 @@ def test_deleted_artifact_used_again_leaves_the_next_one_alone(
     assert ln.Collection.filter().count() == 0
 
 
-def test_deleted_label_used_again_leaves_the_next_one_alone(
+def test_using_a_deleted_label_does_not_change_the_next_one(
     instance: Instance, outside: Path
 ) -> None:
     (outside / "a.txt").write_text("a")
@@ -69,7 +69,7 @@ def test_deleted_label_used_again_leaves_the_next_one_alone(
     assert ln.ULabel.get(following.uid).name == "new"
 
 
-def test_stub_of_a_job_whose_version_was_deleted_takes_the_next_number(instance: Instance) -> None:
+def test_stub_of_a_job_whose_version_was_deleted_gets_the_next_number(instance: Instance) -> None:
     deleted = ln.Transform(key="main.nf", namespace="nextflow", source_code="a").save()
     deleted.delete()
     named = RunReference("0194e0a0-0000-7000-8000-000000000001", "nextflow", "main.nf")
@@ -82,9 +82,7 @@ def test_stub_of_a_job_whose_version_was_deleted_takes_the_next_number(instance:
     assert ln.Run.one().uid == stub.uid
 
 
-def test_note_goes_with_a_record_that_is_deleted_for_good(
-    instance: Instance, outside: Path
-) -> None:
+def test_note_is_deleted_with_its_record(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     label, stays = ln.ULabel(name="label").save(), ln.ULabel(name="stays").save()

@@ -33,7 +33,7 @@ def instance(embedded: Instance) -> Instance:
     return embedded
 
 
-def test_a_file_is_read_again_only_when_it_may_have_changed(
+def test_file_is_hashed_again_only_if_it_may_have_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.bin"
@@ -57,7 +57,7 @@ def test_a_file_is_read_again_only_when_it_may_have_changed(
     assert cache.at(path).digest != first.digest
 
 
-def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_none(
+def test_digest_of_a_large_file_is_cached_across_processes_despite_a_corrupt_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, shelf = tmp_path / "a.bin", tmp_path / "cache" / "digests.db"
@@ -82,7 +82,7 @@ def test_a_large_file_is_known_to_the_next_process_and_damage_to_that_memory_is_
     assert len(read) == 2
 
 
-def test_every_flipped_byte_is_another_content(tmp_path: Path) -> None:
+def test_flipped_byte_at_any_position_changes_the_hash(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     data = bytearray(os.urandom(5 << 20))
     seen = set()
@@ -93,7 +93,7 @@ def test_every_flipped_byte_is_another_content(tmp_path: Path) -> None:
     assert len(seen) == 6
 
 
-def test_the_byte_in_the_middle_of_two_gibibytes_is_seen(tmp_path: Path) -> None:
+def test_changed_byte_in_the_middle_of_two_gibibytes_changes_the_hash(tmp_path: Path) -> None:
     path = tmp_path / "large.bin"
     with path.open("wb") as file:
         file.truncate(2 << 30)  # no blocks: only what is read of it takes time
@@ -106,7 +106,7 @@ def test_the_byte_in_the_middle_of_two_gibibytes_is_seen(tmp_path: Path) -> None
     assert before.hash != after.hash
 
 
-def test_the_lock_is_left_with_the_copy(instance: Instance, outside: Path) -> None:
+def test_lock_file_is_removed_after_the_copy(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("x")
     seen = DigestCache().at(outside / "a.txt")
     copy = blobs.Copy(outside / "a.txt", seen, instance.storage, ".lamindb/x.txt")
@@ -115,7 +115,7 @@ def test_the_lock_is_left_with_the_copy(instance: Instance, outside: Path) -> No
     assert stored(instance) == ["x.txt"]
 
 
-def test_two_hundred_odd_keys_stay_inside_or_are_refused(
+def test_two_hundred_odd_keys_stay_inside_the_storage_or_are_refused(
     instance: Instance, outside: Path, in_tmp_path: Path
 ) -> None:
     (outside / "a.txt").write_text("x")
@@ -158,7 +158,9 @@ def test_two_hundred_odd_keys_stay_inside_or_are_refused(
     } - before == set()
 
 
-def test_who_saves_what_another_deletes_has_the_bytes(instance: Instance, outside: Path) -> None:
+def test_concurrent_save_and_delete_of_the_same_content_keeps_the_bytes(
+    instance: Instance, outside: Path
+) -> None:
     (outside / "a.txt").write_text("the same bytes for all")
     errors: list[BaseException] = []
     saved: list[ln.Artifact] = []
@@ -203,7 +205,7 @@ UNPICKLED = textwrap.dedent("""
 """)
 
 
-def test_no_loader_unpickles_anything(instance: Instance, in_tmp_path: Path) -> None:
+def test_loaders_do_not_unpickle(instance: Instance, in_tmp_path: Path) -> None:
     frame = pd.DataFrame({"x": [1, 2], "y": pd.Categorical(["a", "b"])}, index=["p", "q"])
     for suffix in ("parquet", "csv", "tsv.gz"):
         ln.Artifact.from_df(frame, key=f"t.{suffix}").save()

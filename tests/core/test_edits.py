@@ -72,7 +72,7 @@ def _row(instance: Instance, record: Any) -> dict[str, Any]:
         return dict(session.execute(select(table).where(table.c.id == record.id)).mappings().one())
 
 
-def test_fields_that_identify_or_are_derived_are_refused_in_every_registry(
+def test_identifying_and_derived_fields_cannot_be_edited_in_any_registry(
     instance: Instance, records: list[Any]
 ) -> None:
     refused = 0
@@ -104,7 +104,7 @@ def _edit(record: Any, name: str, value: Any) -> None:
     record.save()
 
 
-def test_values_of_other_types_are_refused_in_every_editable_field(
+def test_wrong_value_types_are_refused_in_every_editable_field(
     instance: Instance, records: list[Any]
 ) -> None:
     wrong = [object(), b"x", 1j, 2**70, "\ud800", "a\0b", {1}]
@@ -120,7 +120,7 @@ def test_values_of_other_types_are_refused_in_every_editable_field(
         assert _row(instance, record) == before
 
 
-def test_what_people_say_of_records_is_edited(instance: Instance, records: list[Any]) -> None:
+def test_editable_fields_are_saved(instance: Instance, records: list[Any]) -> None:
     for record in records:
         for name in record._editable:
             column = _columns(record)[name]
@@ -130,7 +130,7 @@ def test_what_people_say_of_records_is_edited(instance: Instance, records: list[
             assert _row(instance, record)[name] == value, name
 
 
-def test_derived_attributes_and_unknown_names_are_refused_when_they_are_set(
+def test_setting_derived_attributes_and_unknown_names_is_refused(
     records: list[Any],
 ) -> None:
     artifact, run, transform, *_ = records
@@ -147,7 +147,7 @@ def test_derived_attributes_and_unknown_names_are_refused_when_they_are_set(
         artifact.ulabels = []
 
 
-def test_an_artifact_is_moved_to_another_key_by_saving_it_there(
+def test_changing_the_key_of_a_saved_artifact_is_refused(
     instance: Instance, records: list[Any]
 ) -> None:
     artifact = records[0]
@@ -160,7 +160,7 @@ def test_an_artifact_is_moved_to_another_key_by_saving_it_there(
     assert ln.Artifact(artifact.cache(), key="b.txt").save().hash == artifact.hash
 
 
-def test_the_dtype_of_a_feature_is_free_until_it_has_values(
+def test_dtype_of_a_feature_can_change_until_it_has_values(
     instance: Instance, records: list[Any]
 ) -> None:
     used, unused = records[3], ln.Feature(name="height", dtype=int).save()
@@ -186,7 +186,7 @@ def test_the_dtype_of_a_feature_is_free_until_it_has_values(
         colour.save()
 
 
-def test_types_of_labels_make_no_circle_and_stay_types(instance: Instance) -> None:
+def test_label_types_cannot_be_circular_and_used_types_stay_types(instance: Instance) -> None:
     outer = ln.ULabel(name="outer", is_type=True).save()
     inner = ln.ULabel(name="inner", is_type=True, type=outer).save()
     plain = ln.ULabel(name="plain").save()
@@ -206,7 +206,7 @@ def test_types_of_labels_make_no_circle_and_stay_types(instance: Instance) -> No
         plain.type = ln.ULabel(name="new", is_type=True)
 
 
-def test_one_version_of_a_transform_has_a_tag(instance: Instance) -> None:
+def test_version_tag_is_unique_within_a_transform_series(instance: Instance) -> None:
     first = ln.Transform(key="a.py", source_code="1").save()
     second = ln.Transform(key="a.py", source_code="2").save()
     first.version_tag = "1.0"
@@ -216,7 +216,9 @@ def test_one_version_of_a_transform_has_a_tag(instance: Instance) -> None:
         second.save()
 
 
-def test_fields_set_before_the_first_save_are_checked(instance: Instance, write: Write) -> None:
+def test_invalid_fields_set_before_the_first_save_are_refused(
+    instance: Instance, write: Write
+) -> None:
     def edited(record: Any, **values: Any) -> Any:
         for name, value in values.items():
             setattr(record, name, value)
@@ -248,9 +250,7 @@ def test_fields_set_before_the_first_save_are_checked(instance: Instance, write:
     assert ln.Artifact.count() == ln.ULabel.count() == ln.Feature.count() == ln.Run.count() == 0
 
 
-def test_numbers_of_numpy_and_days_as_text_are_taken(
-    instance: Instance, records: list[Any]
-) -> None:
+def test_numpy_numbers_and_iso_dates_are_accepted(instance: Instance, records: list[Any]) -> None:
     artifact, project = records[0], records[5]
     artifact.n_observations = np.int64(3_000_000_000)
     assert artifact.save().n_observations == 3_000_000_000

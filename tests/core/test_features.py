@@ -53,7 +53,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 }
 
 
-def test_every_type_of_value_comes_back_as_it_was(artifact: ln.Artifact) -> None:
+def test_feature_values_of_every_type_round_trip(artifact: ln.Artifact) -> None:
     for name, (dtype, _) in VALUES.items():
         assert ln.Feature(name=name, dtype=dtype).save().dtype == name
     artifact.features.add_values({name: value for name, (_, value) in VALUES.items()})
@@ -70,7 +70,7 @@ def test_every_type_of_value_comes_back_as_it_was(artifact: ln.Artifact) -> None
     assert artifact.features.get_values() == {"int": 5}
 
 
-def test_labels_are_values_too_and_may_be_several(
+def test_labels_are_feature_values_and_may_be_several(
     artifact: ln.Artifact, experiments: list[ln.ULabel]
 ) -> None:
     artifact.features.add_values({"experiment": "Experiment 1"})
@@ -86,7 +86,7 @@ def test_labels_are_values_too_and_may_be_several(
     assert artifact.ulabels.one().name == "Experiment 1"
 
 
-def test_records_of_any_registry_can_be_values(artifact: ln.Artifact, write: Write) -> None:
+def test_records_of_any_registry_can_be_feature_values(artifact: ln.Artifact, write: Write) -> None:
     raw = ln.Artifact(write("raw.txt", "raw")).save()
     project = ln.Project(name="Atlas").save()
     ln.Feature(name="raw data", dtype=ln.Artifact).save()
@@ -108,7 +108,7 @@ def test_records_of_any_registry_can_be_values(artifact: ln.Artifact, write: Wri
     )
 
 
-def test_what_is_wrong_is_said_with_the_way_out_and_nothing_is_written(
+def test_invalid_values_raise_with_a_hint_and_write_nothing(
     artifact: ln.Artifact, experiments: list[ln.ULabel]
 ) -> None:
     ln.Feature(name="temperature", dtype=float).save()
@@ -137,7 +137,7 @@ def test_what_is_wrong_is_said_with_the_way_out_and_nothing_is_written(
     assert artifact.features.get_values() == {}
 
 
-def test_the_way_out_of_an_unknown_label_works(
+def test_hint_for_an_unknown_label_works(
     artifact: ln.Artifact, experiments: list[ln.ULabel]
 ) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -147,7 +147,7 @@ def test_the_way_out_of_an_unknown_label_works(
     assert artifact.features["experiment"] == "new"
 
 
-def test_artifacts_are_found_by_features(
+def test_artifacts_are_filtered_by_features(
     artifact: ln.Artifact, experiments: list[ln.ULabel], write: Write
 ) -> None:
     other = ln.Artifact(write("b.txt", "b")).save()
@@ -189,9 +189,7 @@ def test_artifacts_are_found_by_features(
         ln.Artifact.filter(f_date__startswith="2026")
 
 
-def test_runs_have_features_and_labels_too(
-    instance: Instance, experiments: list[ln.ULabel]
-) -> None:
+def test_runs_have_features_and_labels(instance: Instance, experiments: list[ln.ULabel]) -> None:
     ln.Feature(name="lane", dtype=int).save()
     with ln.run("analysis") as run:
         pass
@@ -208,7 +206,7 @@ def test_runs_have_features_and_labels_too(
     assert run.transform.ulabels.one().name == "Experiment 1"
 
 
-def test_labels_are_added_as_values_asked_for_and_removed(
+def test_labels_are_added_as_values_queried_and_removed(
     artifact: ln.Artifact, experiments: list[ln.ULabel]
 ) -> None:
     artifact.labels.add(experiments[0], feature="experiment")
@@ -234,7 +232,7 @@ def test_labels_are_added_as_values_asked_for_and_removed(
         artifact.ulabels.add(ln.Project.get(name="Atlas"))  # type: ignore[arg-type]
 
 
-def test_what_events_say_and_what_people_say_live_side_by_side(
+def test_labels_from_events_and_from_users_are_separate(
     artifact: ln.Artifact, experiments: list[ln.ULabel], instance: Instance
 ) -> None:
     with instance.db.writing() as session:
@@ -250,7 +248,7 @@ def test_what_events_say_and_what_people_say_live_side_by_side(
     assert artifact.ulabels.count() == 0
 
 
-def test_dtypes_are_named_by_types_registries_and_texts(instance: Instance) -> None:
+def test_dtypes_are_given_as_types_registries_and_texts(instance: Instance) -> None:
     group = ln.ULabel(name="Perturbation", is_type=True).save()
     texts = {
         "cat[ULabel]": ln.ULabel,
@@ -287,7 +285,7 @@ def test_dtypes_are_named_by_types_registries_and_texts(instance: Instance) -> N
         ln.Feature(name="x", dtype=str).save()
 
 
-def test_a_table_of_artifacts_shows_features_and_labels(
+def test_data_frame_of_artifacts_shows_features_and_labels(
     artifact: ln.Artifact, experiments: list[ln.ULabel]
 ) -> None:
     ln.Feature(name="temperature", dtype=float).save()
@@ -302,7 +300,7 @@ def test_a_table_of_artifacts_shows_features_and_labels(
     assert table["created_by__handle"].tolist() == [artifact.created_by.handle]
 
 
-def test_a_feature_that_is_called_like_a_field_has_a_column_beside_that_field(
+def test_feature_named_like_a_field_has_its_own_column(
     artifact: ln.Artifact,
 ) -> None:
     names = [name for name in ln.Artifact.df().columns if name != "is_latest"]
@@ -317,7 +315,7 @@ def test_a_feature_that_is_called_like_a_field_has_a_column_beside_that_field(
         assert table[f"features__{name}"].tolist() == [f"value of {name}"]
 
 
-def test_a_table_has_the_features_that_are_named(artifact: ln.Artifact) -> None:
+def test_data_frame_has_only_the_named_features(artifact: ln.Artifact) -> None:
     ln.save([ln.Feature(name=name, dtype=float) for name in ("alpha", "beta", "gamma")])
     artifact.features.add_values({"alpha": 1.0, "beta": 2.0})
     plain = ln.Artifact.df()
@@ -342,7 +340,7 @@ def test_a_table_has_the_features_that_are_named(artifact: ln.Artifact) -> None:
             ln.Artifact.df(features=wrong)
 
 
-def test_a_schema_keeps_its_own_relation_called_features(instance: Instance) -> None:
+def test_schema_data_frame_includes_its_own_features_relation(instance: Instance) -> None:
     features = [ln.Feature(name=name, dtype=float).save() for name in ("alpha", "beta")]
     ln.Schema(features=features, name="both").save()
     assert ln.Schema.df(include="features")["features"].tolist() == [["alpha", "beta"]]
@@ -374,7 +372,7 @@ def annotated(artifact: ln.Artifact) -> ln.Artifact:
     return artifact
 
 
-def test_a_float_stays_one(annotated: ln.Artifact) -> None:
+def test_float_value_stays_a_float(annotated: ln.Artifact) -> None:
     assert {name: type(value) for name, value in annotated.features.get_values().items()}[
         "f"
     ] is float
@@ -384,7 +382,7 @@ def test_a_float_stays_one(annotated: ln.Artifact) -> None:
         annotated.features["none"]
 
 
-def test_one_bad_value_of_ten_writes_none(annotated: ln.Artifact) -> None:
+def test_one_invalid_value_of_many_writes_nothing(annotated: ln.Artifact) -> None:
     before = annotated.features.get_values()
     good: dict[str, Any] = {
         "i": 7,
@@ -440,7 +438,7 @@ def test_arrays_columns_and_query_sets_are_several_values(
     assert artifact.features["when"] == WHEN
 
 
-def test_a_label_given_as_a_record_has_the_type_too(
+def test_label_record_must_be_of_the_type_of_the_feature(
     artifact: ln.Artifact, experiments: list[ln.ULabel]
 ) -> None:
     group = ln.ULabel.get(name="Experiment")
@@ -477,7 +475,7 @@ def test_other_records_are_named_by_key_or_uid(artifact: ln.Artifact, write: Wri
         ln.Artifact.features.filter(raw=run)
 
 
-def test_parts_of_times_are_asked_for_in_values_too(annotated: ln.Artifact) -> None:
+def test_feature_values_can_be_filtered_by_parts_of_times(annotated: ln.Artifact) -> None:
     holding: list[dict[str, Any]] = [
         {"t__date": "2026-01-31"}, {"t__date__lte": dt.date(2026, 1, 31)}, {"t__year": 2026}, {"t__month__in": [1, 2]},
         {"t__day__gt": 30}, {"t__hour": 12}, {"t__minute__range": (30, 31)}, {"d__year__gte": 2026}, {"d__month": 1},
@@ -517,7 +515,7 @@ ODD = [
 ]
 
 
-def test_features_may_be_called_anything(artifact: ln.Artifact) -> None:
+def test_features_may_have_any_name(artifact: ln.Artifact) -> None:
     ln.save([ln.Feature(name=name, dtype=int) for name in ODD])
     artifact.features.add_values(dict.fromkeys(ODD, 3))
     assert artifact.features.get_values() == dict.fromkeys(sorted(ODD), 3)
@@ -526,9 +524,7 @@ def test_features_may_be_called_anything(artifact: ln.Artifact) -> None:
         assert ln.Artifact.filter(ln.Feature.get(name=name) == 3).one() == artifact, name
 
 
-def test_ten_thousand_values_are_a_few_statements(
-    artifact: ln.Artifact, instance: Instance
-) -> None:
+def test_ten_thousand_values_need_few_statements(artifact: ln.Artifact, instance: Instance) -> None:
     names = [f"label {n}" for n in range(10_000)]
     ln.ULabel.from_values(names, create=True).save()
     ln.save([ln.Feature(name="label", dtype=ln.ULabel), ln.Feature(name="ints", dtype=list[int])])
@@ -548,7 +544,7 @@ def test_ten_thousand_values_are_a_few_statements(
     assert "from_values(names, create=True)" in str(caught.value)
 
 
-def test_threads_say_the_same_once(artifact: ln.Artifact) -> None:
+def test_concurrent_threads_add_each_value_once(artifact: ln.Artifact) -> None:
     ln.Feature(name="word", dtype=str).save()
 
     def say(_: int) -> None:

@@ -107,7 +107,7 @@ def instance(request: pytest.FixtureRequest, in_tmp_path: Path) -> Iterator[Inst
     new_instance.db.dispose()
 
 
-def test_every_format_is_tried() -> None:
+def test_every_format_has_a_test_case() -> None:
     assert set(formats.FORMATS) <= set(MADE)
     assert {suffix for suffix, file_format in formats.FORMATS.items() if file_format.open} <= {
         suffix for suffix, case in MADE.items() if case[2]
@@ -116,7 +116,7 @@ def test_every_format_is_tried() -> None:
     assert texts <= set(formats.FORMATS)  # else the line of the texts above would try nothing
 
 
-def test_what_is_saved_is_loaded_and_opened(instance: Instance, outside: Path) -> None:
+def test_every_format_is_saved_loaded_and_opened(instance: Instance, outside: Path) -> None:
     is_remote = "://" in instance.storage
     for suffix, (write, is_right, is_opened) in MADE.items():
         write(path := outside / f"file{suffix}")
@@ -133,9 +133,7 @@ def test_what_is_saved_is_loaded_and_opened(instance: Instance, outside: Path) -
         assert artifact.cache().exists()
 
 
-def test_a_zarr_group_that_is_no_anndata_is_loaded_as_a_group(
-    instance: Instance, outside: Path
-) -> None:
+def test_zarr_group_without_anndata_loads_as_a_group(instance: Instance, outside: Path) -> None:
     import zarr
 
     group = zarr.open_group(str(outside / "image.zarr"), mode="w")
@@ -170,7 +168,7 @@ DAMAGED = {
 }
 
 
-def test_what_is_damaged_empty_or_another_kind_is_said_to_be(
+def test_damaged_empty_or_mislabelled_file_raises_invalid_argument(
     instance: Instance, outside: Path
 ) -> None:
     for name, data in DAMAGED.items():
@@ -185,7 +183,7 @@ def test_what_is_damaged_empty_or_another_kind_is_said_to_be(
                 artifact.open()
 
 
-def test_what_is_gone_cannot_be_opened(instance: Instance) -> None:
+def test_removed_bytes_cannot_be_opened_loaded_or_cached(instance: Instance) -> None:
     artifact = ln.Artifact.from_df(FRAME, key="t.parquet").save()
     blobs.remove(instance.storage, artifact.real_key or "")
     for use in (artifact.open, artifact.load, artifact.cache):
@@ -193,7 +191,9 @@ def test_what_is_gone_cannot_be_opened(instance: Instance) -> None:
             use()
 
 
-def test_what_cannot_be_written_in_a_format_says_why(instance: Instance) -> None:
+def test_data_frame_that_a_format_cannot_store_is_refused_with_the_reason(
+    instance: Instance,
+) -> None:
     mixed, twice = pd.DataFrame({"x": [1, "a"]}), pd.DataFrame([[1, 2]], columns=["a", "a"])
     for frame, why in ((mixed, "Could not convert"), (twice, "Duplicate column names")):
         with pytest.raises(InvalidArgument, match=why):
@@ -211,9 +211,7 @@ class Marker:
         return (Path.mkdir, (Path("unpickled"),))
 
 
-def test_nothing_that_can_run_code_is_loaded_unless_it_is_trusted(
-    instance: Instance, outside: Path
-) -> None:
+def test_formats_that_can_run_code_load_only_with_trust(instance: Instance, outside: Path) -> None:
     for suffix in formats.TRUSTED_FORMATS:
         for name in (suffix, suffix.upper()):
             (outside / f"model{name}").write_bytes(pickle.dumps(Marker()))
@@ -241,7 +239,7 @@ def test_nothing_that_can_run_code_is_loaded_unless_it_is_trusted(
         {"filters": None, "compressor": {"id": "pickle"}},
     ],
 )
-def test_a_zarr_that_asks_for_pickle_is_refused(
+def test_zarr_with_a_pickle_codec_is_refused(
     instance: Instance, outside: Path, codecs: dict[str, Any]
 ) -> None:
     import anndata as ad
@@ -275,7 +273,7 @@ def test_a_zarr_that_asks_for_pickle_is_refused(
     assert not Path("unpickled").exists()
 
 
-def test_a_library_that_is_not_installed_is_named(
+def test_missing_library_of_a_format_is_named(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifact = ln.Artifact.from_df(FRAME, key="t.csv").save()

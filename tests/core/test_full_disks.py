@@ -52,7 +52,7 @@ def registry(in_tmp_path: Path, database_url: str) -> Iterator[Callable[[str], A
         instance.db.dispose()
 
 
-def test_a_full_storage_leaves_nothing_behind_and_takes_what_fits_later(
+def test_full_storage_leaves_nothing_behind_and_stores_what_fits_later(
     registry: Callable[[str], Any], small: Path, outside: Path
 ) -> None:
     instance = registry(str(small / "data"))
@@ -80,7 +80,7 @@ def test_a_full_storage_leaves_nothing_behind_and_takes_what_fits_later(
     assert fsck.check(instance, deep=True, grace=0).is_clean
 
 
-def test_a_full_cache_is_said_to_be(
+def test_full_cache_raises_unavailable(
     bucket: str, registry: Callable[[str], Any], small: Path, outside: Path
 ) -> None:
     registry(f"{bucket}/lineage")
@@ -100,7 +100,7 @@ def test_a_full_cache_is_said_to_be(
         del ln.settings.cache_dir
 
 
-def test_no_room_for_a_temporary_file_is_said(
+def test_full_temporary_folder_raises_unavailable(
     registry: Callable[[str], Any], small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry("./data")
@@ -114,7 +114,7 @@ def test_no_room_for_a_temporary_file_is_said(
     assert ln.Artifact.count() == 0
 
 
-def test_a_registry_on_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(
+def test_registry_on_a_full_disk_loses_nothing_and_recovers(
     in_tmp_path: Path, small: Path, outside: Path
 ) -> None:
     instance = init("./data", db=f"sqlite:///{small / 'lamin.db'}")

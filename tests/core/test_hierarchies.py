@@ -28,7 +28,7 @@ def cells(instance: Instance) -> dict[str, ln.ULabel]:
     return labels
 
 
-def test_a_terminal_shows_trees(
+def test_hierarchy_on_a_terminal_is_a_tree(
     cells: dict[str, ln.ULabel], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cells["T cell"].view_parents() is None
@@ -68,7 +68,9 @@ def test_a_terminal_shows_trees(
     assert capsys.readouterr().out == "neuron\n"
 
 
-def test_the_graph_is_returned_with_its_picture(cells: dict[str, ln.ULabel]) -> None:
+def test_hierarchy_with_return_graph_returns_names_links_and_picture(
+    cells: dict[str, ln.ULabel],
+) -> None:
     shown = cells["T cell"].view_parents(return_graph=True, with_children=True)
     assert isinstance(shown, Hierarchy)
     assert repr(shown) == "Hierarchy('T cell': 5 terms, 5 links)"
@@ -102,7 +104,7 @@ def test_the_graph_is_returned_with_its_picture(cells: dict[str, ln.ULabel]) -> 
         ln.ULabel(name="unsaved").view_parents()
 
 
-def test_a_wide_and_a_deep_hierarchy_end(instance: Instance) -> None:
+def test_wide_and_deep_hierarchies_are_limited(instance: Instance) -> None:
     wide = ln.ULabel(name="<wide> & \n").save()
     narrow = ln.ULabel.from_values([f"narrow {n}" for n in range(LIMIT + 500)], create=True).save()
     wide.children.add(*narrow)
@@ -121,7 +123,7 @@ def test_a_wide_and_a_deep_hierarchy_end(instance: Instance) -> None:
     )  # 5 steps, each also of the wide one
 
 
-def test_in_a_real_kernel_it_is_a_picture(in_tmp_path: Path) -> None:
+def test_hierarchy_in_a_jupyter_kernel_is_an_svg_picture(in_tmp_path: Path) -> None:
     import nbclient
     import nbformat
 

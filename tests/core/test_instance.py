@@ -27,7 +27,7 @@ def _disconnected() -> None:
     disconnect()
 
 
-def test_it_is_found_from_below_as_git_finds_a_repository(
+def test_connect_in_a_subfolder_uses_the_instance_above(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance = Instance.create(in_tmp_path, "./data")
@@ -36,14 +36,14 @@ def test_it_is_found_from_below_as_git_finds_a_repository(
     assert connect().uid == instance.uid
 
 
-def test_none_is_one_clear_error(in_tmp_path: Path) -> None:
+def test_missing_instance_raises_instance_not_found(in_tmp_path: Path) -> None:
     with pytest.raises(InstanceNotFound, match=r"lamin init --storage \./data"):
         ln.Artifact.df()
     with pytest.raises(InstanceNotFound):
         ln.connect(in_tmp_path / "nowhere")
 
 
-def test_two_instances_with_one_folder_name_are_two(in_tmp_path: Path) -> None:
+def test_instances_in_folders_of_the_same_name_are_different(in_tmp_path: Path) -> None:
     for parent in ("one", "two"):
         (in_tmp_path / parent / "same").mkdir(parents=True)
         Instance.create(in_tmp_path / parent / "same", "./data")
@@ -54,28 +54,30 @@ def test_two_instances_with_one_folder_name_are_two(in_tmp_path: Path) -> None:
     assert first.db.url != second.db.url
 
 
-def test_making_it_again_opens_it_and_another_one_is_refused(in_tmp_path: Path) -> None:
+def test_create_of_an_existing_instance_opens_it_and_other_storage_is_refused(
+    in_tmp_path: Path,
+) -> None:
     first = Instance.create(in_tmp_path, "./data")
     assert Instance.create(in_tmp_path, "./data").uid == first.uid
     with pytest.raises(Conflict, match="already has an instance"):
         Instance.create(in_tmp_path, "./other")
 
 
-def test_a_moved_project_still_finds_its_database(in_tmp_path: Path) -> None:
+def test_moved_project_finds_its_database(in_tmp_path: Path) -> None:
     (in_tmp_path / "old").mkdir()
     Instance.create(in_tmp_path / "old", "./data")
     (in_tmp_path / "old").rename(in_tmp_path / "new")
     assert Instance.open(in_tmp_path / "new" / ".lamin").query(ln.Storage).count() == 2
 
 
-def test_two_processes_may_make_it_at_once(in_tmp_path: Path) -> None:
+def test_concurrent_inits_make_one_instance(in_tmp_path: Path) -> None:
     code = "import lamin_core as ln; ln.setup.init(storage='./data')"
     makers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
     assert [maker.wait(60) for maker in makers] == [0] * 4
     assert connect().query(ln.Storage).count() == 2
 
 
-def test_settings_that_many_write_at_once_are_whole_at_each_moment(tmp_path: Path) -> None:
+def test_concurrent_writes_of_settings_never_leave_a_partial_file(tmp_path: Path) -> None:
     file = tmp_path / "instance.toml"
 
     def write(writer: int) -> None:
@@ -90,19 +92,19 @@ def test_settings_that_many_write_at_once_are_whole_at_each_moment(tmp_path: Pat
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "oracle+none://x"])
-def test_a_database_that_is_none_is_refused(in_tmp_path: Path, url: str) -> None:
+def test_unsupported_database_url_is_refused(in_tmp_path: Path, url: str) -> None:
     with pytest.raises((InvalidArgument, ImportError)):
         Instance.create(in_tmp_path, "./data", url)
     assert not (in_tmp_path / ".lamin" / "instance.toml").exists()
 
 
-def test_a_database_out_of_reach_is_said_without_its_password(in_tmp_path: Path) -> None:
+def test_unreachable_database_error_does_not_show_the_password(in_tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as raised:
         Instance.create(in_tmp_path, "./data", "postgresql://me:hunter2@127.0.0.1:9/none")
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_database_that_is_no_registry_is_refused(in_tmp_path: Path) -> None:
+def test_missing_or_empty_database_is_refused(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     instance.db.dispose()
     (in_tmp_path / ".lamin" / "lamin.db").unlink()
@@ -113,7 +115,7 @@ def test_a_database_that_is_no_registry_is_refused(in_tmp_path: Path) -> None:
         Instance.open(instance.folder)
 
 
-def test_a_file_that_is_no_database_is_said_to_be_none(in_tmp_path: Path) -> None:
+def test_file_that_is_not_a_database_is_refused(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     instance.db.dispose()
     for file in (in_tmp_path / ".lamin").glob("lamin.db*"):
@@ -123,7 +125,7 @@ def test_a_file_that_is_no_database_is_said_to_be_none(in_tmp_path: Path) -> Non
         Instance.open(instance.folder)
 
 
-def test_everything_works_without_a_network(in_tmp_path: Path) -> None:
+def test_tracking_works_without_a_network(in_tmp_path: Path) -> None:
     code = """
 import sys
 def refuse(event, args):

@@ -121,7 +121,7 @@ def _check_saved(instance: Instance, folder: Path) -> None:
     assert report.problems == []
 
 
-def test_a_file_is_there_whole_or_not_at_all(
+def test_killed_save_of_a_file_is_stored_whole_or_not_at_all(
     instance: Instance, outside: Path, in_tmp_path: Path, die: Die
 ) -> None:
     is_remote = "://" in instance.storage
@@ -143,7 +143,7 @@ def test_a_file_is_there_whole_or_not_at_all(
     assert 0 in seen
 
 
-def test_a_folder_is_there_whole_or_not_at_all(
+def test_killed_save_of_a_folder_is_stored_whole_or_not_at_all(
     instance: Instance, outside: Path, in_tmp_path: Path, die: Die
 ) -> None:
     def folder(name: str) -> Path:
@@ -167,7 +167,7 @@ def test_a_folder_is_there_whole_or_not_at_all(
     assert 0 in seen
 
 
-def test_two_hundred_at_once_are_all_there_or_none(
+def test_killed_save_of_two_hundred_files_stores_all_or_none(
     instance: Instance, outside: Path, in_tmp_path: Path, die: Die
 ) -> None:
     # A bucket of this test costs milliseconds for each object.
@@ -193,7 +193,7 @@ def test_two_hundred_at_once_are_all_there_or_none(
     assert 0 in seen
 
 
-def test_what_is_left_of_a_save_that_is_not_taken_up_is_removed_as_told(
+def test_fsck_delete_orphans_removes_remains_of_a_killed_save(
     instance: Instance, outside: Path, in_tmp_path: Path, die: Die
 ) -> None:
     data = os.urandom(6 << 20)

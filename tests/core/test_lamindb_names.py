@@ -37,7 +37,7 @@ def _refused() -> Iterator[tuple[str, str]]:
         yield from ((f"{prefix}{name}", hint) for name, hint in names.items())
 
 
-def test_page_and_code_name_the_same() -> None:
+def test_lamindb_page_and_code_list_the_same_names() -> None:
     rows = [
         line
         for line in PAGE.read_text().split("## Not here")[1].splitlines()
@@ -47,7 +47,7 @@ def test_page_and_code_name_the_same() -> None:
 
 
 @pytest.mark.parametrize("registry", lamindb_names.ATTRIBUTES)
-def test_a_name_of_lamindb_says_what_to_use_instead(registry: str) -> None:
+def test_unsupported_lamindb_attribute_names_the_replacement(registry: str) -> None:
     for name, hint in lamindb_names.ATTRIBUTES[registry].items():
         kind: Any = ln.Environment if registry == lamindb_names.ANY else getattr(ln, registry)
         with pytest.raises(errors.NotHere) as caught:
@@ -57,7 +57,7 @@ def test_a_name_of_lamindb_says_what_to_use_instead(registry: str) -> None:
 
 
 @pytest.mark.parametrize("registry", lamindb_names.ARGUMENTS)
-def test_an_argument_of_lamindb_says_what_to_use_instead(registry: str) -> None:
+def test_unsupported_lamindb_argument_names_the_replacement(registry: str) -> None:
     for name, hint in lamindb_names.ARGUMENTS[registry].items():
         with pytest.raises(errors.NotHere) as caught:
             getattr(ln, registry)(**{name: "value"})
@@ -65,7 +65,9 @@ def test_an_argument_of_lamindb_says_what_to_use_instead(registry: str) -> None:
 
 
 @pytest.mark.parametrize("prefix", MODULES)
-def test_a_module_says_what_to_use_instead_and_completes_public_names(prefix: str) -> None:
+def test_module_names_the_replacement_of_unsupported_names_and_hides_them_from_dir(
+    prefix: str,
+) -> None:
     module = importlib.import_module(MODULES[prefix])
     for name in module._NOT_HERE:
         with pytest.raises(errors.NotHere):
@@ -75,7 +77,7 @@ def test_a_module_says_what_to_use_instead_and_completes_public_names(prefix: st
         module.no_such  # noqa: B018
 
 
-def test_an_unknown_argument_is_refused_with_the_nearest() -> None:
+def test_unknown_argument_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(errors.FieldValidationError, match="did you mean description"):
         ln.ULabel(name="x", descripton="y")  # type: ignore[call-arg]
 
@@ -88,7 +90,7 @@ def test_branches_are_ignored_with_one_warning(caplog: pytest.LogCaptureFixture)
     assert caplog.text.count("branch= is ignored") == 1
 
 
-def test_arguments_that_ask_for_what_happens_anyway_are_taken(
+def test_lamindb_arguments_without_effect_are_accepted(
     embedded: Instance, in_tmp_path: Path
 ) -> None:
     Path("a.txt").write_text("a")
@@ -96,7 +98,7 @@ def test_arguments_that_ask_for_what_happens_anyway_are_taken(
     assert ln.Artifact("a.txt", key="b.txt", **arguments).save().load() == "a"
 
 
-def test_settings_have_what_lamindb_groups(embedded: Instance) -> None:
+def test_settings_have_the_attributes_of_lamindb(embedded: Instance) -> None:
     facts = ln.settings.instance
     assert ln.settings.storage.root == Path(embedded.storage)
     assert (ln.settings.storage.type, ln.settings.storage.type_is_cloud) == ("local", False)
@@ -113,7 +115,7 @@ def test_settings_have_what_lamindb_groups(embedded: Instance) -> None:
         ln.setup.settings.auto_connect  # noqa: B018
 
 
-def test_an_artifact_is_loaded_and_described_before_it_is_saved(instance: Instance) -> None:
+def test_unsaved_artifact_can_be_loaded_and_described(instance: Instance) -> None:
     ln.Feature(name="dose", dtype=float).save()
     table = pd.DataFrame({"n": [1, 2]})
     artifact = ln.Artifact.from_df(table, key="a.parquet", features={"dose": 2})
@@ -161,7 +163,7 @@ def test_view_shows_the_latest_of_each_registry(
     assert "Project: 1" in page
 
 
-def test_one_class_has_several_names() -> None:
+def test_lamindb_exception_names_are_aliases() -> None:
     for name in ("DoesNotExist", "ObjectDoesNotExist"):
         assert getattr(errors, name) is errors.NotFound is ln.Artifact.DoesNotExist
     assert errors.MultipleResultsFound is errors.MultipleFound is ln.Run.MultipleObjectsReturned
@@ -169,7 +171,7 @@ def test_one_class_has_several_names() -> None:
     assert errors.TrackNotCalled is errors.NotTracked
 
 
-def test_using_reads_the_instance_at_work_alone(embedded: Instance) -> None:
+def test_using_accepts_only_the_current_instance(embedded: Instance) -> None:
     assert ln.User.using(None).count() == ln.User.using(embedded.uid).count()
     with pytest.raises(errors.NotHere, match="laminlabs/cellxgene"):
         ln.Artifact.using("laminlabs/cellxgene")
@@ -182,7 +184,7 @@ def test_init_takes_a_name_and_modules(in_tmp_path: Path) -> None:
     typed("init", "--name", "a/b", code=2)
 
 
-def test_files_of_a_folder_are_saved_at_once(instance: Instance, in_tmp_path: Path) -> None:
+def test_from_dir_save_saves_all_files_of_a_folder(instance: Instance, in_tmp_path: Path) -> None:
     Path("many").mkdir()
     for name in ("a.txt", "b.txt"):
         Path("many", name).write_text(name)
@@ -191,12 +193,12 @@ def test_files_of_a_folder_are_saved_at_once(instance: Instance, in_tmp_path: Pa
     assert ln.Artifact.count() == 2
 
 
-def test_a_table_with_a_second_argument_without_a_name_is_refused(embedded: Instance) -> None:
+def test_from_df_with_a_second_positional_argument_is_refused(embedded: Instance) -> None:
     with pytest.raises(errors.InvalidArgument, match="one argument without a name: 'counts'"):
         ln.Artifact.from_df(pd.DataFrame({"n": [1]}), "counts")
 
 
-def test_relations_to_biological_registries_are_there(embedded: Instance) -> None:
+def test_artifacts_have_relations_to_all_biological_registries(embedded: Instance) -> None:
     Path("a.txt").write_text("a")
     artifact = ln.Artifact("a.txt", key="a.txt").save()
     assert all(list(getattr(artifact, name).all()) == [] for name in ln._BIOLOGICAL)
@@ -206,7 +208,7 @@ def test_relations_to_biological_registries_are_there(embedded: Instance) -> Non
     assert {plural(registry) for registry in REGISTRIES} == set(ln._BIOLOGICAL)
 
 
-def test_transforms_know_what_comes_before_and_after(embedded: Instance) -> None:
+def test_transforms_have_predecessors_and_successors(embedded: Instance) -> None:
     for key, source, target in (("a.py", None, "a.csv"), ("b.py", "a.csv", "b.csv")):
         ln.track(key=key)
         if source is not None:
@@ -220,7 +222,7 @@ def test_transforms_know_what_comes_before_and_after(embedded: Instance) -> None
     assert list(first.predecessors) == list(second.successors) == []
 
 
-def test_schemas_know_their_members_and_which_may_be_missing(embedded: Instance) -> None:
+def test_schemas_have_members_and_optionals(embedded: Instance) -> None:
     age, batch = (
         ln.Feature(name="age", dtype=int).save(),
         ln.Feature(name="batch", dtype=str).save(),
@@ -230,7 +232,7 @@ def test_schemas_know_their_members_and_which_may_be_missing(embedded: Instance)
     assert list(schema.optionals) == [batch]
 
 
-def test_completion_offers_public_names_alone(embedded: Instance) -> None:
+def test_dir_lists_only_public_names(embedded: Instance) -> None:
     for thing in (ln.Artifact, ln.ULabel(name="x"), ln.Schema, ln, ln.settings, ln.context):
         hidden = [name for name in dir(thing) if name.startswith("_") and not name.startswith("__")]
         assert hidden == []
@@ -238,7 +240,7 @@ def test_completion_offers_public_names_alone(embedded: Instance) -> None:
     assert {"save", "name", "artifacts"} <= set(dir(ln.ULabel(name="x")))
 
 
-def test_labels_are_described_before_their_registries_are_loaded(embedded: Instance) -> None:
+def test_describe_shows_labels_of_registries_not_yet_loaded(embedded: Instance) -> None:
     import lamin_core.bionty as bt
 
     Path("a.txt").write_text("a")

@@ -37,7 +37,9 @@ def _is_answered(thing: Any, name: str) -> bool:
 
 
 @pytest.mark.parametrize("registry", SURFACE["registries"])
-def test_names_of_a_registry_are_answered(embedded: Instance, registry: str) -> None:
+def test_lamindb_registry_names_work_or_name_the_replacement(
+    embedded: Instance, registry: str
+) -> None:
     kind = getattr(ln, registry)
     names = SURFACE["registries"][registry]["names"]
     assert [name for name in names if not _is_answered(kind, name)] == []
@@ -51,7 +53,7 @@ def _functions() -> Iterator[tuple[str, Any, list[str]]]:
             yield f"{registry}.{name}", getattr(getattr(ln, registry), name), parameters
 
 
-def test_parameters_of_functions_are_answered() -> None:
+def test_lamindb_function_parameters_are_accepted() -> None:
     unanswered = []
     for name, function, parameters in _functions():
         signature = inspect.signature(function).parameters
@@ -76,7 +78,7 @@ def _is_option(function: str, parameter: str) -> bool:
     return False
 
 
-def test_what_is_no_option_is_refused(embedded: Instance) -> None:
+def test_unsupported_and_unknown_options_are_refused(embedded: Instance) -> None:
     with pytest.raises(errors.NotHere, match="case_sensitive"):
         ln.ULabel.search("x", case_sensitive=True)
     assert ln.ULabel.search("x", case_sensitive=False).count() == 0
@@ -87,14 +89,14 @@ def test_what_is_no_option_is_refused(embedded: Instance) -> None:
 
 
 @pytest.mark.parametrize("registry", SURFACE["constructors"])
-def test_arguments_of_constructors_are_answered(registry: str) -> None:
+def test_lamindb_constructor_arguments_work_or_name_the_replacement(registry: str) -> None:
     parameters = _parameters(getattr(ln, registry))
     for argument in SURFACE["constructors"][registry]:
         with contextlib.suppress(errors.NotHere):  # any other error fails the test
             checked_arguments(registry, parameters, {argument: "value"})
 
 
-def test_names_of_modules_errors_and_settings_are_answered(embedded: Instance) -> None:
+def test_lamindb_names_of_modules_errors_and_settings_exist(embedded: Instance) -> None:
     assert [name for name in SURFACE["top"] if not _is_answered(ln, name)] == []
     assert [name for name in SURFACE["errors"] if not hasattr(errors, name)] == []
     for path, names in SURFACE["settings"].items():
@@ -104,7 +106,7 @@ def test_names_of_modules_errors_and_settings_are_answered(embedded: Instance) -
         assert [name for name in names if not _is_answered(thing, name)] == []
 
 
-def test_other_names_of_relations_and_fields(embedded: Instance) -> None:
+def test_lamindb_names_of_relations_and_fields_are_aliases(embedded: Instance) -> None:
     transform = ln.Transform(name="a.py", version_tag="1.0").save()  # type: ignore[call-arg]
     assert (transform.key, transform.version) == ("a.py", "1.0")
     first = ln.Run(transform).save()

@@ -67,7 +67,7 @@ def _counts(groups: Aggregate) -> dict[str, int]:
     return {group.name: len(group.members) for group in groups.groups.values()}
 
 
-def test_a_workflow_is_one_group_for_each_step_which_expands_and_folds(
+def test_workflow_is_one_group_per_step_that_expands_and_collapses(
     instance: Instance, workflow: ln.Run
 ) -> None:
     graph, starts = _graph(instance, workflow)
@@ -131,7 +131,7 @@ SELECTIONS = {
 }
 
 
-def test_a_selection_draws_what_it_names(client: TestClient, workflow: ln.Run) -> None:
+def test_selection_draws_the_groups_it_names(client: TestClient, workflow: ln.Run) -> None:
     path = f"/run/{workflow.uid}/lineage.json?down=2"
     for text, names in SELECTIONS.items():
         answer = client.get(path, params={"down": 2, "select": text})
@@ -143,7 +143,7 @@ def test_a_selection_draws_what_it_names(client: TestClient, workflow: ln.Run) -
 @pytest.mark.parametrize(
     "text", ["", "and", "a or", "(a", "a)", "not", "+", "tag:", '"a', "(" * 60, "a" * (MAX_LENGTH + 1)]
 )  # fmt: skip
-def test_a_selection_that_cannot_be_read_is_refused_with_an_example(text: str) -> None:
+def test_invalid_selection_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         parse(text)
     assert "for example" in (caught.value.hint or "")
@@ -158,7 +158,7 @@ def client(instance: Instance) -> Any:
     return serve(instance)
 
 
-def test_the_page_follows_a_node_further_and_keeps_its_state_in_the_url(
+def test_lineage_page_expands_a_node_and_keeps_its_state_in_the_url(
     client: TestClient, workflow: ln.Run
 ) -> None:
     start = ln.Artifact.get(key="genome.fa")

@@ -23,7 +23,7 @@ Write = Callable[[str, str], Path]
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def test_two_runs_of_python_are_compared_in_every_part(instance: Instance, write: Write) -> None:
+def test_diff_compares_every_part_of_two_python_runs(instance: Instance, write: Write) -> None:
     def run(alpha: float, source: str, extra: dict[str, Any], text: str) -> ln.Run:
         transform = ln.Transform(key="fit.py", source_code=source).save()
         new_run = ln.Run(transform, params={"alpha": alpha, "seed": 1, **extra}).save()
@@ -77,7 +77,7 @@ def test_two_runs_of_python_are_compared_in_every_part(instance: Instance, write
         first.diff("nobody")
 
 
-def test_runs_that_events_told_of_are_compared_too(instance: Instance) -> None:
+def test_diff_compares_runs_from_events(instance: Instance) -> None:
     def told_of(number: int, *outputs: tuple[str, str]) -> RunFacts:
         at = AT + timedelta(hours=number)
         files = [
@@ -143,7 +143,7 @@ def snapshot(**values: Any) -> Snapshot:
     return Snapshot(**{**plain, **values})
 
 
-def test_packages_that_came_went_and_changed_are_named() -> None:
+def test_diff_names_added_removed_and_changed_packages() -> None:
     system = {"python": "3.11", "platform": "linux"}
     first = snapshot(environment={**system, "packages": {"pandas": "2.1", "old": "1"}})
     second = snapshot(
@@ -159,7 +159,7 @@ def test_packages_that_came_went_and_changed_are_named() -> None:
     assert "  ~ pandas: '2.1' → '2.2'" in str(diff(first, second)).splitlines()
 
 
-def test_a_run_does_not_differ_from_itself() -> None:
+def test_diff_of_a_run_with_itself_is_empty() -> None:
     run_snapshot = snapshot(
         params={"a": 1}, environment={"packages": {"x": "1"}}, inputs=(File("i", "u", None),)
     )
@@ -169,23 +169,23 @@ def test_a_run_does_not_differ_from_itself() -> None:
     assert not any((difference.environment or {}).values())
 
 
-def test_numbers_of_other_types_are_other_params() -> None:
+def test_diff_of_params_distinguishes_types_of_equal_value() -> None:
     assert diff(snapshot(params={"a": 1}), snapshot(params={"a": True})).params.changed == {
         "a": (1, True)
     }
 
 
-def test_code_that_nobody_showed_is_not_said_to_be_the_same() -> None:
+def test_diff_of_code_without_sources_is_none() -> None:
     assert diff(snapshot(), snapshot(version="t1", source=None)).code is None
 
 
-def test_files_without_a_hash_are_the_same_only_as_one_version() -> None:
+def test_diff_of_files_without_hash_compares_versions() -> None:
     first, second = (snapshot(outputs=(File("o", uid, None),)) for uid in ("u0", "u1"))
     assert [file.state for file in diff(first, second).outputs] == ["changed"]
     assert [file.state for file in diff(first, first).outputs] == ["same"]
 
 
-def test_what_a_terminal_would_obey_is_shown_as_text() -> None:
+def test_diff_escapes_control_characters() -> None:
     shown = str(
         diff(snapshot(), snapshot(params={"a\x1b[2J": 1}, outputs=(File("x\ny", "u", None),)))
     )

@@ -56,7 +56,7 @@ def links(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]]]:
 
 @settings(max_examples=200, deadline=None)
 @given(links())
-def test_boxes_never_overlap_and_links_start_and_end_at_them(
+def test_boxes_never_overlap_and_links_start_and_end_at_boxes(
     shape: tuple[int, list[tuple[int, int]]],
 ) -> None:
     size, pairs = shape
@@ -84,7 +84,7 @@ def test_boxes_never_overlap_and_links_start_and_end_at_them(
 
 @settings(max_examples=200, deadline=None)
 @given(links())
-def test_without_cycles_every_link_runs_from_left_to_right(
+def test_links_of_an_acyclic_graph_run_from_left_to_right(
     shape: tuple[int, list[tuple[int, int]]],
 ) -> None:
     size, pairs = shape
@@ -95,7 +95,7 @@ def test_without_cycles_every_link_runs_from_left_to_right(
         assert route[0][0] < route[-1][0]
 
 
-def test_a_ladder_is_drawn_without_a_crossing() -> None:
+def test_ladder_is_drawn_without_crossings() -> None:
     places = layout(
         dict.fromkeys(range(1, 8), 60.0),
         [(1, 2), (1, 3), (2, 4), (3, 4), (4, 5), (4, 6), (5, 7), (6, 7)],
@@ -108,7 +108,7 @@ def test_a_ladder_is_drawn_without_a_crossing() -> None:
     )
 
 
-def test_nodes_of_a_cycle_stand_side_by_side() -> None:
+def test_nodes_of_a_cycle_are_drawn_side_by_side() -> None:
     places = layout({1: 60.0, 2: 60.0, 3: 60.0}, [(1, 2), (2, 3), (3, 1)])
     assert [places.corners[node][1] for node in (1, 2, 3)] == pytest.approx(
         [places.corners[1][1]] * 3, abs=HEIGHT
@@ -125,13 +125,13 @@ def test_every_node_is_a_box_and_every_edge_a_curve() -> None:
     assert picture.count('class="artifact start"') == 1
 
 
-def test_a_cycle_is_drawn() -> None:
+def test_cycle_is_drawn() -> None:
     shape = Shape(1, 1, [(0, 0, "input", None), (0, 0, "output", None)])
     picture = svg(graph(shape), [1])
     assert (len(boxes(picture)), picture.count("<path")) == (2, 2)
 
 
-def test_names_are_text_whatever_they_are() -> None:
+def test_names_are_escaped_in_the_picture() -> None:
     picture = svg(graph(chain(2), key='<script>"&\x1b\n{}', transform="</style><b>"), [1])
     assert "<script" not in picture
     assert "<b>" not in picture
@@ -139,7 +139,7 @@ def test_names_are_text_whatever_they_are() -> None:
     assert any("<script>" in title for title in boxes(picture))
 
 
-def test_files_that_one_run_made_and_another_read_are_one_box() -> None:
+def test_files_with_the_same_producer_and_reader_are_one_box() -> None:
     edges = [(0, a, "output", None) for a in range(20)] + [(1, a, "input", None) for a in range(20)]
     picture = svg(graph(Shape(21, 2, [*edges, (1, 20, "output", None)])), [21])
     assert len(boxes(picture)) == 4
@@ -147,14 +147,14 @@ def test_files_that_one_run_made_and_another_read_are_one_box() -> None:
     assert len(boxes(svg(graph(Shape(21, 2, [*edges, (1, 20, "output", None)])), [3]))) == 5
 
 
-def test_what_is_too_much_to_look_at_is_cut_and_said() -> None:
+def test_picture_of_a_large_graph_is_cut_with_a_note() -> None:
     picture = svg(graph(chain(200)), [100])
     assert len(boxes(picture)) == MOST
     assert f"{MOST} of 400 boxes" in picture
     assert len(svg(graph(chain(200)), [100])) < 100_000
 
 
-def test_all_runs_of_one_code_are_one_box() -> None:
+def test_runs_of_the_same_code_are_one_box() -> None:
     shape = Shape(
         8, 4, [(r, a, d, None) for r in range(4) for a, d in ((r, "input"), (r + 4, "output"))]
     )
@@ -162,7 +162,7 @@ def test_all_runs_of_one_code_are_one_box() -> None:
     assert sorted(re.findall(r"\d+ completed", picture)) == ["2 completed", "2 completed"]
 
 
-def test_a_graph_shows_itself_to_a_notebook_and_its_tree_to_a_terminal(
+def test_graph_is_a_picture_in_a_notebook_and_a_tree_on_a_terminal(
     instance: Instance, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("in.txt", "a")
@@ -206,7 +206,7 @@ def test_a_graph_shows_itself_to_a_notebook_and_its_tree_to_a_terminal(
     assert sorted(re.findall(r"\b2 [a-z]+(?=<)", of_code.svg())) == ["2 completed", "2 versions"]
 
 
-def test_a_collection_is_seen_by_its_artifacts(
+def test_lineage_of_a_collection_starts_at_its_artifacts(
     instance: Instance, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     saved = []
@@ -238,7 +238,7 @@ print("not the last line of the cell")
 """
 
 
-def test_in_a_real_kernel_it_is_a_picture(in_tmp_path: Path) -> None:
+def test_graph_in_a_jupyter_kernel_is_an_svg_picture(in_tmp_path: Path) -> None:
     import nbclient
     import nbformat
 
@@ -255,7 +255,7 @@ def test_in_a_real_kernel_it_is_a_picture(in_tmp_path: Path) -> None:
         assert "made.txt" in shown["text/plain"] or "make.py" in shown["text/plain"]
 
 
-def test_a_run_that_hands_on_what_its_task_made_is_no_second_maker_in_the_picture() -> None:
+def test_flow_that_publishes_the_output_of_its_task_is_not_drawn_as_second_producer() -> None:
     flow, task = (0, 0, "output", "published"), (1, 0, "output", None)
     both = graph(Shape(1, 2, [flow, task]))
     assert [title for title in boxes(svg(both, [1])) if title.startswith("run")] == [

@@ -96,7 +96,7 @@ def dense(size: int) -> Shape:
 @pytest.mark.parametrize(
     ("shape", "nodes"), [(chain(300), 600), (fan(298), 600), (ladder(100), 602), (dense(60), 120)]
 )
-def test_the_whole_ancestry_takes_four_statements(
+def test_ancestry_of_any_depth_takes_four_statements(
     database: Database, shape: Shape, nodes: int
 ) -> None:
     first = plant(database, shape)
@@ -117,7 +117,7 @@ def test_the_whole_ancestry_takes_four_statements(
 @pytest.mark.parametrize(
     "shape", [chain(300), fan(298), ladder(100)], ids=["chain", "fan", "diamonds"]
 )
-def test_asking_for_the_lineage_of_an_artifact_takes_at_most_five_statements(
+def test_lineage_of_an_artifact_takes_at_most_five_statements(
     database: Database, shape: Shape
 ) -> None:
     first = plant(database, shape)
@@ -129,7 +129,7 @@ def test_asking_for_the_lineage_of_an_artifact_takes_at_most_five_statements(
     assert len(graph.nodes) == shape.artifacts + shape.runs
 
 
-def test_steps_are_counted_one_by_one_near_and_far(database: Database) -> None:
+def test_number_of_steps_limits_the_walk_exactly(database: Database) -> None:
     first = plant(database, chain(50))
     with database.reading() as session:
         for steps in (0, 1, 2, 7, 16, 17, 18, 40, 98):
@@ -137,7 +137,7 @@ def test_steps_are_counted_one_by_one_near_and_far(database: Database) -> None:
             assert len(nodes[0]) + len(nodes[1]) == steps + 1, steps
 
 
-def test_a_file_updated_in_place_ends_the_walk(database: Database) -> None:
+def test_file_updated_in_place_ends_the_walk(database: Database) -> None:
     # Run 0 reads and writes artifact 0; runs 1 and 2 read what the other wrote.
     shape = Shape(3, 3, [(0, 0, "input", None), (0, 0, "output", None), (1, 1, "input", None), (1, 2, "output", None),
                          (2, 2, "input", None), (2, 1, "output", None)])  # fmt: skip
@@ -156,7 +156,7 @@ def test_a_file_updated_in_place_ends_the_walk(database: Database) -> None:
     assert numbers(cycle, first) == ({1, 2}, {1, 2})
 
 
-def test_a_limit_leaves_the_nearest_and_says_so(database: Database) -> None:
+def test_limit_returns_the_nearest_nodes_and_sets_truncated(database: Database) -> None:
     first = plant(database, chain(40))
     with database.reading() as session:
         cut = walk(session, artifacts=[first.artifact + 39], limit=5)
@@ -178,7 +178,7 @@ def test_a_limit_leaves_the_nearest_and_says_so(database: Database) -> None:
             assert (len(path.nodes), path.truncated) == (79, False)
 
 
-def test_between_with_a_limit_below_the_distance_has_a_whole_path(database: Database) -> None:
+def test_between_with_a_limit_below_the_distance_returns_a_whole_path(database: Database) -> None:
     """The last of a chain also read a hundred artifacts that lie nearer than the first of the chain."""
     edges = [*chain(10).edges, *((9, number, "input", None) for number in range(10, 110))]
     around_it = [(run, 110 + run, "output", None) for run in (0, 1)]
@@ -196,7 +196,7 @@ def test_between_with_a_limit_below_the_distance_has_a_whole_path(database: Data
         assert between(session, ends[0], aside, limit=1) == Graph()
 
 
-def test_the_runs_above_come_along_and_are_not_walked(database: Database) -> None:
+def test_parent_runs_are_included_but_not_followed(database: Database) -> None:
     # Run 0 is the workflow: it wrote artifact 9, which has nothing to do with artifact 1 of its
     # step.
     edges = [
@@ -214,7 +214,7 @@ def test_the_runs_above_come_along_and_are_not_walked(database: Database) -> Non
     assert graph.makers == {first.artifact + 1: {first.run + 2}}
 
 
-def test_what_was_rolled_back_is_not_made(database: Database) -> None:
+def test_rolled_back_output_is_not_part_of_the_lineage(database: Database) -> None:
     edges = [(0, 0, "output", "rolled_back"), (1, 0, "output", None), (0, 1, "input", None)]
     first = plant(database, Shape(2, 2, edges))
     with database.reading() as session:
@@ -222,7 +222,7 @@ def test_what_was_rolled_back_is_not_made(database: Database) -> None:
         assert numbers(walk(session, runs=[first.run], up=0), first) == (set(), {0})
 
 
-def test_no_path_is_an_empty_graph(database: Database) -> None:
+def test_between_unconnected_nodes_is_an_empty_graph(database: Database) -> None:
     first = plant(database, Shape(2, 1, [(0, 0, "output", None), (0, 1, "output", None)]))
     with database.reading() as session:
         ends: tuple[Node, Node] = ("artifact", first.artifact), ("artifact", first.artifact + 1)
@@ -232,7 +232,7 @@ def test_no_path_is_an_empty_graph(database: Database) -> None:
         assert numbers(between(session, ends[0], ends[0]), first) == ({0}, set())
 
 
-def test_the_whole_registry_takes_three_statements(database: Database) -> None:
+def test_whole_registry_graph_takes_three_statements(database: Database) -> None:
     first = plant(database, ladder(10))
     with database.reading() as session, statements(database) as sent:
         graph = whole(session)
@@ -240,7 +240,7 @@ def test_the_whole_registry_takes_three_statements(database: Database) -> None:
     assert numbers(graph, first) == (set(range(31)), set(range(31)))
 
 
-def test_a_graph_of_the_past_knows_nothing_of_what_came_later(database: Database) -> None:
+def test_graph_as_of_a_time_excludes_later_events(database: Database) -> None:
     first = plant(database, chain(10))
     at = BEGIN + timedelta(seconds=5, milliseconds=500)
     with database.reading() as session:
@@ -258,7 +258,7 @@ def test_a_graph_of_the_past_knows_nothing_of_what_came_later(database: Database
     assert later.nodes == []
 
 
-def test_a_run_of_the_past_waited_for_no_run_of_later(database: Database) -> None:
+def test_graph_as_of_a_time_excludes_later_dependencies_between_runs(database: Database) -> None:
     first = plant(database, Shape(0, 3, waits=[(1, 2), (2, 0)]))
     with database.reading() as session:
         now = walk(session, runs=[first.run + 1])
@@ -269,7 +269,7 @@ def test_a_run_of_the_past_waited_for_no_run_of_later(database: Database) -> Non
     assert numbers(past, first) == (set(), {1})
 
 
-def test_a_folder_is_no_short_cut_past_the_run_that_made_the_file(database: Database) -> None:
+def test_folder_containing_a_file_does_not_shorten_the_walk(database: Database) -> None:
     # Artifact 29 lies in artifact 0, which is 58 steps above it by the runs between.
     shape = chain(30)
     first = plant(database, Shape(30, 30, shape.edges, holds=[(0, 29)]))
@@ -280,7 +280,7 @@ def test_a_folder_is_no_short_cut_past_the_run_that_made_the_file(database: Data
             )
 
 
-def test_every_step_is_a_look_up_in_an_index(database: Database) -> None:
+def test_every_step_of_the_walk_uses_an_index(database: Database) -> None:
     # So that it costs what it finds, and not what else the registry holds.
     first = plant(database, chain(2_000))
     is_sqlite = database.engine.dialect.name == "sqlite"
@@ -421,7 +421,7 @@ EXAMPLES = settings(
 
 @EXAMPLES
 @given(shape=shapes(), up=steps, down=steps, data=st.data())
-def test_any_graph_is_walked_as_a_plain_walk_would(
+def test_walk_of_any_graph_equals_a_plain_walk(
     database: Database, shape: Shape, up: int | None, down: int | None, data: st.DataObject
 ) -> None:
     first = plant(database, shape)
@@ -446,7 +446,7 @@ def test_any_graph_is_walked_as_a_plain_walk_would(
 
 @EXAMPLES
 @given(shape=shapes(), data=st.data())
-def test_any_graph_of_the_past_is_that_of_what_was_seen_by_then(
+def test_walk_as_of_a_time_equals_a_plain_walk_of_earlier_events(
     database: Database, shape: Shape, data: st.DataObject
 ) -> None:
     first = plant(database, shape)
@@ -463,7 +463,7 @@ def test_any_graph_of_the_past_is_that_of_what_was_seen_by_then(
 
 @EXAMPLES
 @given(shape=shapes(), data=st.data())
-def test_any_two_nodes_have_the_paths_that_a_plain_walk_finds(
+def test_between_any_two_nodes_equals_a_plain_walk(
     database: Database, shape: Shape, data: st.DataObject
 ) -> None:
     first = plant(database, shape)

@@ -64,7 +64,7 @@ def story(instance: Instance, write: Write) -> Instance:
     return instance
 
 
-def test_the_past_has_the_versions_of_then(story: Instance) -> None:
+def test_find_as_of_a_time_returns_the_version_of_that_time(story: Instance) -> None:
     first, second = ln.Run.filter().order_by("created_at").to_list()
     assert first.finished_at
     assert second.started_at
@@ -100,7 +100,7 @@ def test_the_past_has_the_versions_of_then(story: Instance) -> None:
         "0001-01-01",
     ],
 )
-def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
+def test_invalid_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InvalidArgument, match="not a time") as refused:
         parse_time(text)
     assert "2026-03-01T14:30" in (refused.value.hint or "")
@@ -116,9 +116,7 @@ def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
         ("20260301", "2026-02-28T15:00:00+00:00"),
     ],
 )
-def test_a_time_without_a_zone_is_that_of_the_clock_here(
-    text: str, utc: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_time_without_a_zone_is_local(text: str, utc: str, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         with monkeypatch.context() as patch:
             patch.setenv("TZ", "Asia/Tokyo")
@@ -129,7 +127,7 @@ def test_a_time_without_a_zone_is_that_of_the_clock_here(
         time.tzset()
 
 
-def test_paths_between_two_are_found_whichever_is_named_first(
+def test_paths_between_two_artifacts_do_not_depend_on_their_order(
     story: Instance, write: Write
 ) -> None:
     with ln.run("other.py"):
@@ -150,7 +148,7 @@ def test_paths_between_two_are_found_whichever_is_named_first(
     )
 
 
-def test_a_run_is_named_by_uid_external_id_or_key(story: Instance) -> None:
+def test_run_is_found_by_uid_external_id_or_key(story: Instance) -> None:
     first, second = ln.Run.filter().order_by("created_at").to_list()
     for run in (first, second):
         for name in (run.uid, run.uid[:10], run.external_id):
@@ -166,7 +164,7 @@ def test_a_run_is_named_by_uid_external_id_or_key(story: Instance) -> None:
         invoke_json(commands.lineage, "out.txt", "--run", first.uid)
 
 
-def test_a_limit_is_told_where_it_cut(instance: Instance) -> None:
+def test_lineage_command_warns_if_the_limit_cuts_the_graph(instance: Instance) -> None:
     first = plant(instance.db, chain(30))
     seen, stderr = invoke_json(commands.lineage, f"{first.artifact + 29}.txt", "--limit", "10")
     assert (seen["truncated"], len(seen["artifacts"]) + len(seen["runs"])) == (True, 10)
@@ -175,7 +173,7 @@ def test_a_limit_is_told_where_it_cut(instance: Instance) -> None:
     assert (seen["truncated"], stderr) == (False, "")
 
 
-def test_lists_are_narrowed_and_cut(story: Instance, write: Write) -> None:
+def test_lists_are_filtered_and_limited(story: Instance, write: Write) -> None:
     with pytest.raises(ZeroDivisionError), ln.run("fail.py"):
         raise ZeroDivisionError
     plant(story.db, Shape(2, 3, [(0, 1, "output", None)], parents=[(2, 0)]))  # months ago
@@ -210,14 +208,16 @@ def test_lists_are_narrowed_and_cut(story: Instance, write: Write) -> None:
     assert len(names()) == 5
 
 
-def test_a_key_begins_with_letters_of_any_alphabet(instance: Instance, write: Write) -> None:
+def test_key_prefix_filter_works_for_letters_of_any_alphabet(
+    instance: Instance, write: Write
+) -> None:
     for name in ("ou.txt", "oué.txt", "ou語.txt", "ov.txt"):
         write(name, name)
         ln.Artifact(name, run=False).save()
     assert len(instance.lineage.artifacts(ListFilter(key="ou"))) == 3
 
 
-def test_what_is_in_the_trash_is_not_listed_but_stays_in_the_lineage(story: Instance) -> None:
+def test_trashed_artifact_is_not_listed_but_stays_in_the_lineage(story: Instance) -> None:
     newest, before = ln.Artifact.get(key="out.txt"), datetime.now(UTC)
     newest.delete()
     assert [node.uid for node in story.lineage.artifacts(ListFilter(key="out"))] == [
@@ -232,7 +232,7 @@ def test_what_is_in_the_trash_is_not_listed_but_stays_in_the_lineage(story: Inst
     assert newest.id in story.lineage.around(ln.Artifact.get(key="in.txt")).artifacts
 
 
-def test_a_table_says_that_there_is_more(instance: Instance) -> None:
+def test_table_longer_than_the_limit_names_the_limit_option(instance: Instance) -> None:
     plant(instance.db, Shape(60, 60))
     for command in (commands.runs, commands.artifacts):
         done = invoke(command)
@@ -242,13 +242,13 @@ def test_a_table_says_that_there_is_more(instance: Instance) -> None:
         assert len(invoke_json(command)[0]) == 60
 
 
-def test_a_list_takes_two_statements_however_long(instance: Instance) -> None:
+def test_list_of_any_length_takes_two_statements(instance: Instance) -> None:
     plant(instance.db, Shape(1, 300, parents=[(n, 0) for n in range(1, 300)]))
     with statements(instance.db) as sent:
         assert len(instance.lineage.runs(ListFilter(limit=100))[0]) == 100
     assert len(sent) == 2
 
 
-def test_a_transform_is_seen_by_all_its_runs(story: Instance) -> None:
+def test_lineage_of_a_transform_includes_all_its_runs(story: Instance) -> None:
     graph = story.lineage.around(ln.Transform.get(key="shout.py"))
     assert (len(graph.runs), len(graph.artifacts)) == (2, 3)

@@ -36,7 +36,7 @@ def run_python(*arguments: str) -> list[str]:
 
 
 @pytest.mark.parametrize("pattern", ADVERSARIAL)
-def test_matches_adversarial_pattern_ends(pattern: str) -> None:
+def test_matches_with_an_adversarial_pattern_ends(pattern: str) -> None:
     script = (
         "import sys; from lamin_core.db.linear_regex import matches; print(matches(*sys.argv[1:]))"
     )
@@ -44,7 +44,7 @@ def test_matches_adversarial_pattern_ends(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("operator", ["regex", "iregex"])
-def test_lookup_adversarial_pattern_ends_on_both_databases(
+def test_lookup_with_an_adversarial_pattern_ends_on_both_databases(
     instance: Instance, operator: str
 ) -> None:
     ln.ULabel(name="a" * 1_500 + "!").save()
@@ -68,7 +68,9 @@ def test_lookup_adversarial_pattern_ends_on_both_databases(
         (12, 3123, True),
     ],
 )
-def test_matches_text_follows_re2(pattern: object, text: object, expected: bool | None) -> None:
+def test_matches_follows_re2_semantics(
+    pattern: object, text: object, expected: bool | None
+) -> None:
     assert matches(pattern, text) is expected
 
 
@@ -89,7 +91,7 @@ def test_matches_text_follows_re2(pattern: object, text: object, expected: bool 
     ],
 )
 @pytest.mark.parametrize("operator", ["regex", "iregex"])
-def test_lookup_unsupported_pattern_raises_with_a_hint(
+def test_lookup_with_an_unsupported_pattern_raises_with_a_hint(
     instance: Instance, capfd: pytest.CaptureFixture[str], operator: str, pattern: str, reason: str
 ) -> None:
     with pytest.raises(
@@ -100,7 +102,9 @@ def test_lookup_unsupported_pattern_raises_with_a_hint(
     assert capfd.readouterr() == ("", "")
 
 
-def test_lookup_pattern_beyond_postgresql_raises_invalid_argument(instance: Instance) -> None:
+def test_lookup_with_a_pattern_beyond_postgresql_raises_invalid_argument(
+    instance: Instance,
+) -> None:
     ln.ULabel(name="xx").save()
     labels = ln.ULabel.filter(name__regex="x{300}|xx")
     if instance.db.engine.dialect.name == "sqlite":

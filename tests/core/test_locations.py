@@ -80,7 +80,7 @@ def _dataset(instance: Instance, name: str, real_key: str, size: int = 8) -> Dat
         ("s3://bucket/data", ".lamindb/../../other/a.csv"),
     ],
 )
-def test_location_that_climbs_raises_conflict(root: str, key: str) -> None:
+def test_location_outside_the_root_raises_conflict(root: str, key: str) -> None:
     for join in (location, own_location, copy_location):
         with pytest.raises(Conflict, match="does not lie below"):
             join(root, key)
@@ -103,12 +103,12 @@ def test_location_of_an_absolute_key_stays_below_the_root() -> None:
         "a//b",
     ],
 )
-def test_a_place_that_no_registry_uses_is_none(key: str) -> None:
+def test_invalid_keys_are_not_copy_keys(key: str) -> None:
     assert not is_copy_key(key)
     assert not is_place(key)
 
 
-def test_a_path_that_climbs_out_of_a_storage_does_not_belong_to_it() -> None:
+def test_path_outside_a_storage_by_dots_belongs_to_another_root() -> None:
     roots = [
         Root(1, "u", "/"),
         Root(2, "v", "/data"),
@@ -125,7 +125,7 @@ def test_a_path_that_climbs_out_of_a_storage_does_not_belong_to_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["file.txt", ""])
-def test_a_copy_outside_of_the_storage_is_not_removed(
+def test_copy_outside_the_storage_is_not_removed(
     instance: Instance, victim: Path, kind: str
 ) -> None:
     _receive(instance, _dataset(instance, "a.txt", f".lamindb/../../victim/{kind}".rstrip("/")))
@@ -141,7 +141,7 @@ def test_a_copy_outside_of_the_storage_is_not_removed(
 @pytest.mark.parametrize(
     "real_key", ["../victim/file.txt", "{victim}/file.txt", ".lamindb/../../victim/file.txt"]
 )
-def test_a_file_outside_of_the_storage_is_not_handed_out(
+def test_file_outside_the_storage_cannot_be_read(
     instance: Instance, victim: Path, real_key: str
 ) -> None:
     _receive(instance, _dataset(instance, "a.txt", real_key.format(victim=victim)))
@@ -151,13 +151,15 @@ def test_a_file_outside_of_the_storage_is_not_handed_out(
             read()
 
 
-def test_a_dataset_event_names_no_copy_outside(instance: Instance, victim: Path) -> None:
+def test_dataset_event_cannot_name_a_copy_outside_the_storage(
+    instance: Instance, victim: Path
+) -> None:
     event = describe(_dataset(instance, "a.txt", ".lamindb/../../victim/file.txt"), AT)
     ingest(instance.db, [parse(event)])
     assert ln.Artifact.get(key="a.txt").real_key is None
 
 
-def test_an_event_cannot_name_the_copy_of_another_content(instance: Instance) -> None:
+def test_event_cannot_name_the_copy_of_another_content(instance: Instance) -> None:
     own = ln.Artifact.get(key="own.txt")
     _receive(instance, _dataset(instance, "a.txt", own.real_key or "", size=4))
     assert ln.Artifact.get(key="a.txt").real_key is None
@@ -166,14 +168,14 @@ def test_an_event_cannot_name_the_copy_of_another_content(instance: Instance) ->
     assert own.load() == "own"
 
 
-def test_the_copy_that_an_event_names_rightly_is_kept(instance: Instance) -> None:
+def test_correct_copy_named_by_an_event_is_recorded(instance: Instance) -> None:
     content = Digest("blake3", "ab", 8)
     _receive(instance, _dataset(instance, "a.txt", managed_key(content, ".txt")))
     assert ln.Artifact.get(key="a.txt").real_key == managed_key(content, ".txt")
     assert not [doubt for doubt in _doubts() if "copy" in doubt]
 
 
-def test_a_dataset_that_climbs_out_of_the_storage_is_no_key_of_it(
+def test_dataset_path_outside_the_storage_is_not_a_key_of_that_storage(
     instance: Instance, victim: Path
 ) -> None:
     _receive(instance, Dataset("file", f"{instance.storage}/../victim/file.txt"))
@@ -196,7 +198,7 @@ def _point(instance: Instance, **values: Any) -> Artifact:
 @pytest.mark.parametrize(
     "real_key", [".lamindb/../../victim/file.txt", "../victim/file.txt", ".lamindb"]
 )
-def test_fsck_finds_rows_outside_of_their_storage_and_mends_them(
+def test_fsck_finds_and_repairs_rows_outside_their_storage(
     instance: Instance, victim: Path, real_key: str
 ) -> None:
     artifact = _point(instance, real_key=real_key)
@@ -213,7 +215,7 @@ def test_fsck_finds_rows_outside_of_their_storage_and_mends_them(
     ]
 
 
-def test_a_row_outside_of_its_storage_is_shown_and_deleted_but_not_touched(
+def test_row_outside_its_storage_can_be_shown_and_deleted_but_its_file_stays(
     instance: Instance, victim: Path
 ) -> None:
     artifact = _point(instance, real_key="../victim/file.txt")
@@ -228,7 +230,7 @@ def test_a_row_outside_of_its_storage_is_shown_and_deleted_but_not_touched(
     assert (victim / "file.txt").read_text() == "precious"
 
 
-def test_a_row_whose_key_climbs_is_found(instance: Instance, victim: Path) -> None:
+def test_fsck_finds_a_key_that_leaves_its_storage(instance: Instance, victim: Path) -> None:
     artifact = _point(instance, key="../victim/file.txt", real_key=None)
     problems = {(problem.kind, problem.uid) for problem in fsck.check(instance, deep=True).problems}
     assert ("outside", artifact.uid) in problems
@@ -236,7 +238,7 @@ def test_a_row_whose_key_climbs_is_found(instance: Instance, victim: Path) -> No
         artifact.load()
 
 
-def test_folding_a_series_again_does_not_bring_a_refused_place_back(instance: Instance) -> None:
+def test_refolding_a_series_does_not_restore_a_refused_location(instance: Instance) -> None:
     _receive(instance, _dataset(instance, "a.txt", "other.txt"))
     with instance.db.writing() as session:
         session.execute(
@@ -260,7 +262,7 @@ def test_folding_a_series_again_does_not_bring_a_refused_place_back(instance: In
 # Links
 
 
-def test_a_copy_that_is_a_link_out_of_the_storage_is_neither_read_nor_written_through(
+def test_copy_that_links_out_of_the_storage_is_neither_read_nor_written_through(
     instance: Instance, outside: Path, victim: Path
 ) -> None:
     artifact = ln.Artifact.get(key="own.txt")
@@ -276,7 +278,7 @@ def test_a_copy_that_is_a_link_out_of_the_storage_is_neither_read_nor_written_th
     assert artifact.load() == "own"
 
 
-def test_fsck_removes_a_link_among_the_copies_and_not_what_it_leads_to(
+def test_fsck_removes_a_link_among_the_copies_but_not_its_target(
     instance: Instance, victim: Path
 ) -> None:
     link = Path(instance.storage, ".lamindb", "link")
@@ -289,7 +291,7 @@ def test_fsck_removes_a_link_among_the_copies_and_not_what_it_leads_to(
     assert (victim / "file.txt").read_text() == "precious"
 
 
-def test_nothing_is_removed_through_a_link_in_a_storage(instance: Instance, victim: Path) -> None:
+def test_removal_through_a_link_in_a_storage_is_refused(instance: Instance, victim: Path) -> None:
     Path(instance.storage, "linked").symlink_to(victim)
     for take in (blobs.remove, blobs.set_aside):
         with pytest.raises(Conflict, match="does not lie below"):
@@ -301,7 +303,7 @@ def test_nothing_is_removed_through_a_link_in_a_storage(instance: Instance, vict
     assert (victim / "file.txt").read_text() == "precious"
 
 
-def test_a_link_in_place_is_removed_and_not_what_it_leads_to(
+def test_deletion_of_a_linked_artifact_removes_the_link_but_not_its_target(
     instance: Instance, victim: Path
 ) -> None:
     link = Path(instance.storage, "linked")
@@ -312,7 +314,7 @@ def test_a_link_in_place_is_removed_and_not_what_it_leads_to(
     assert [path.name for path in Path(instance.storage).iterdir()] == [".lamindb"]
 
 
-def test_the_folder_of_copies_may_be_a_link_of_its_owner(
+def test_copies_folder_may_be_a_link_of_its_owner(
     instance: Instance, outside: Path, in_tmp_path: Path
 ) -> None:
     folder = Path(instance.storage, ".lamindb")
@@ -325,7 +327,7 @@ def test_the_folder_of_copies_may_be_a_link_of_its_owner(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what belongs to others")
-def test_the_folder_of_copies_is_no_link_of_somebody_else(
+def test_copies_folder_that_is_a_link_of_another_user_is_refused(
     instance: Instance, outside: Path, victim: Path
 ) -> None:
     folder = Path(instance.storage, ".lamindb")

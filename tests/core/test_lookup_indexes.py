@@ -46,7 +46,7 @@ def plan(instance: Instance, queryset: QuerySet[Any]) -> str:
         (ln.Artifact, {"key": "abcd"}, "key"),
     ],
 )
-def test_beginnings_are_looked_up_in_an_index(
+def test_prefix_lookups_use_an_index(
     instance: Instance, registry: Any, lookups: dict[str, Any], index: str
 ) -> None:
     shown = plan(instance, registry.filter(**lookups))
@@ -56,7 +56,7 @@ def test_beginnings_are_looked_up_in_an_index(
     ), shown
 
 
-def test_a_stem_is_looked_up_in_an_index(instance: Instance, write: Write) -> None:
+def test_lookup_by_stem_uid_uses_an_index(instance: Instance, write: Write) -> None:
     artifact = ln.Artifact(write("a.txt", "a")).save()
     for uid in (artifact.uid, artifact.stem_uid, artifact.uid[:6]):
         shown = plan(instance, instance.query(ln.Artifact)._by_uid(uid))
@@ -108,7 +108,7 @@ def descriptions(**lookups: Any) -> list[str]:
     return sorted(ln.ULabel.filter(**lookups).values_list("description", flat=True))
 
 
-def test_texts_have_one_order(labels: None) -> None:
+def test_texts_are_ordered_by_code_point(labels: None) -> None:
     assert ln.ULabel.order_by("description").list("description") == sorted(TEXTS)
     assert ln.ULabel.order_by("-name").list("name") == sorted(
         (string or "-" for string in TEXTS), reverse=True
@@ -123,7 +123,7 @@ def test_texts_have_one_order(labels: None) -> None:
         )
 
 
-def test_case_counts_unless_it_is_said_not_to(labels: None) -> None:
+def test_lookups_are_case_sensitive_except_the_i_variants(labels: None) -> None:
     says: dict[str, Callable[[str, str], bool]] = {
         "exact": lambda text, operand: text == operand,
         "iexact": lambda text, operand: text.lower() == operand.lower(),
@@ -153,7 +153,7 @@ def test_case_counts_unless_it_is_said_not_to(labels: None) -> None:
     assert descriptions(name__iregex="^[A-B]B?$") == ["A", "Ab", "B", "a", "ab"]
 
 
-def test_keys_know_upper_and_lower_case_of_all_scripts(instance: Instance, write: Write) -> None:
+def test_key_lookups_ignore_case_in_all_scripts(instance: Instance, write: Write) -> None:
     ln.Artifact(write("Ärger.txt", "a")).save()
     assert ln.Artifact.filter(key__icontains="ärGER").count() == 1
     assert ln.Artifact.filter(key__iexact="äRGER.TXT").count() == 1

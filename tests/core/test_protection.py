@@ -28,7 +28,7 @@ def artifact(instance: Instance, write: Write) -> ln.Artifact:
 @pytest.mark.parametrize(
     ("registry", "name"), [("ULabel", "raw"), ("Feature", "temperature"), ("Project", "atlas")]
 )
-def test_delete_for_good_of_what_is_in_use_is_refused_and_says_what_uses_it(
+def test_permanent_delete_of_a_record_in_use_is_refused_and_names_the_users(
     artifact: ln.Artifact, registry: str, name: str
 ) -> None:
     record = getattr(ln, registry).get(name=name)
@@ -41,7 +41,7 @@ def test_delete_for_good_of_what_is_in_use_is_refused_and_says_what_uses_it(
 @pytest.mark.parametrize(
     ("registry", "name"), [("ULabel", "raw"), ("Feature", "temperature"), ("Project", "atlas")]
 )
-def test_delete_moves_to_the_trash_and_restore_brings_all_back(
+def test_delete_moves_to_the_trash_and_restore_reverts_the_deletion(
     artifact: ln.Artifact, registry: str, name: str
 ) -> None:
     kind = getattr(ln, registry)
@@ -57,7 +57,7 @@ def test_delete_moves_to_the_trash_and_restore_brings_all_back(
     assert artifact.features.get_values() == {"temperature": 21.6}
 
 
-def test_save_of_a_name_in_the_trash_brings_the_record_back(artifact: ln.Artifact) -> None:
+def test_save_of_a_name_in_the_trash_restores_the_record(artifact: ln.Artifact) -> None:
     label = ln.ULabel.get(name="raw")
     label.delete()
     assert artifact.ulabels.count() == 0
@@ -65,14 +65,14 @@ def test_save_of_a_name_in_the_trash_brings_the_record_back(artifact: ln.Artifac
     assert artifact.ulabels.count() == 1
 
 
-def test_delete_for_good_of_what_nobody_uses(artifact: ln.Artifact) -> None:
+def test_permanent_delete_of_an_unused_record_succeeds(artifact: ln.Artifact) -> None:
     label = ln.ULabel.get(name="raw")
     artifact.ulabels.remove(label)
     label.delete(permanent=True)
     assert (ln.ULabel.filter().count(), ln.ULabel.trash().count()) == (0, 0)
 
 
-def test_delete_of_a_type_and_of_a_wider_label_is_refused(instance: Instance) -> None:
+def test_permanent_delete_of_a_type_or_parent_label_in_use_is_refused(instance: Instance) -> None:
     kind = ln.ULabel(name="tissue", is_type=True).save()
     liver = ln.ULabel(name="liver", type=kind).save()
     organ = ln.ULabel(name="organ").save()
@@ -85,7 +85,7 @@ def test_delete_of_a_type_and_of_a_wider_label_is_refused(instance: Instance) ->
     kind.delete(permanent=True)
 
 
-def test_delete_of_a_collection_takes_the_argument_of_all_records(artifact: ln.Artifact) -> None:
+def test_delete_of_a_collection_has_a_permanent_argument(artifact: ln.Artifact) -> None:
     collection = ln.Collection(artifact, key="all").save()
     with pytest.raises(InvalidArgument, match="trash"):
         collection.delete(permanent=False)

@@ -48,7 +48,7 @@ def labels(instance: Instance) -> list[ln.ULabel]:
         ("is_type", True, ["Experiment"]),
     ],
 )
-def test_lookups_are_djangos(
+def test_lookups_follow_django(
     labels: list[ln.ULabel], lookup: str, value: Any, expected: list[str]
 ) -> None:
     assert sorted(label.name for label in ln.ULabel.filter(**{lookup: value})) == sorted(expected)
@@ -73,7 +73,9 @@ def test_relations_join_in_both_directions(labels: list[ln.ULabel], write: Write
     assert artifact.ulabels.count() == 0
 
 
-def test_one_first_get_and_count_say_what_they_found(labels: list[ln.ULabel]) -> None:
+def test_one_first_get_and_count_return_records_or_raise_clear_errors(
+    labels: list[ln.ULabel],
+) -> None:
     assert ln.ULabel.count() == len(ln.ULabel.all()) == 4
     assert ln.ULabel.filter(name="none").first() is None
     assert ln.ULabel.filter(name="none").one_or_none() is None
@@ -86,14 +88,14 @@ def test_one_first_get_and_count_say_what_they_found(labels: list[ln.ULabel]) ->
         ln.ULabel.get("raw/a.csv")
 
 
-def test_an_unknown_field_is_told_with_the_nearest_names(instance: Instance) -> None:
+def test_unknown_field_is_refused_with_the_nearest_names(instance: Instance) -> None:
     with pytest.raises(InvalidArgument, match="did you mean key"):
         ln.Artifact.filter(kye="x")
     with pytest.raises(InvalidArgument, match="no field or lookup"):
         ln.Artifact.filter(key__almost="x")
 
 
-def test_a_frame_has_a_row_for_each_record(labels: list[ln.ULabel]) -> None:
+def test_data_frame_has_a_row_for_each_record(labels: list[ln.ULabel]) -> None:
     frame = ln.ULabel.filter(type__name="Experiment").df()
     assert list(frame["name"]) == ["Beta", "a_b"]
     assert list(frame["uid"]) == [label.uid for label in ln.ULabel.filter(type__name="Experiment")]
@@ -106,7 +108,7 @@ def test_a_frame_has_a_row_for_each_record(labels: list[ln.ULabel]) -> None:
     assert ln.Artifact.df().empty
 
 
-def test_an_artifact_is_found_by_uid_stem_and_key(instance: Instance, write: Write) -> None:
+def test_artifact_is_found_by_uid_stem_and_key(instance: Instance, write: Write) -> None:
     old = ln.Artifact(write("a.txt", "1")).save()
     new = ln.Artifact(write("a.txt", "2")).save()
     assert ln.Artifact.get(old.uid).uid == old.uid
@@ -115,7 +117,7 @@ def test_an_artifact_is_found_by_uid_stem_and_key(instance: Instance, write: Wri
     assert ln.Artifact.get(key="a.txt").uid == new.uid
 
 
-def test_names_are_made_once_and_found_again(instance: Instance) -> None:
+def test_labels_of_the_same_name_are_created_once(instance: Instance) -> None:
     created = ln.ULabel.from_values(["a", "b", "a"], create=True).save()
     assert [label.name for label in created] == ["a", "b"]
     assert ln.ULabel(name="a").save().uid == created[0].uid
@@ -124,7 +126,7 @@ def test_names_are_made_once_and_found_again(instance: Instance) -> None:
     assert ln.ULabel.count() == 3
 
 
-def test_the_same_features_are_the_same_schema_and_the_same_artifacts_the_same_collection(
+def test_schemas_of_the_same_features_and_collections_of_the_same_artifacts_are_one(
     instance: Instance, write: Write
 ) -> None:
     features = [
@@ -148,7 +150,9 @@ def test_quotes_and_injections_are_only_text(instance: Instance) -> None:
     assert ln.ULabel.filter(name__startswith=name).one().name == name
 
 
-def test_a_deleted_version_leaves_one_latest(instance: Instance, write: Write) -> None:
+def test_deletion_of_the_latest_version_makes_the_previous_one_latest(
+    instance: Instance, write: Write
+) -> None:
     old = ln.Artifact(write("a.txt", "1")).save()
     new = ln.Artifact(write("a.txt", "2")).save()
     new.delete()
@@ -158,7 +162,7 @@ def test_a_deleted_version_leaves_one_latest(instance: Instance, write: Write) -
         new.delete()
 
 
-def test_fields_of_the_content_and_of_the_transform_are_asked_for_directly(
+def test_artifacts_are_filtered_by_fields_of_their_content_and_transform(
     instance: Instance, write: Write
 ) -> None:
     with ln.run("analysis") as run:
@@ -169,7 +173,7 @@ def test_fields_of_the_content_and_of_the_transform_are_asked_for_directly(
     assert ln.Artifact.filter(transform__key__icontains="ANA").one().uid == artifact.uid
 
 
-def test_a_feature_has_one_type(instance: Instance) -> None:
+def test_feature_dtype_cannot_be_redefined(instance: Instance) -> None:
     ln.Feature(name="temperature", dtype=float).save()
     with pytest.raises(Conflict, match="is float, not int"):
         ln.Feature(name="temperature", dtype=int).save()
@@ -177,13 +181,13 @@ def test_a_feature_has_one_type(instance: Instance) -> None:
         ln.Feature(name="x", dtype="nonsense")
 
 
-def test_the_source_of_a_transform_is_at_hand(instance: Instance) -> None:
+def test_source_of_a_transform_is_an_attribute(instance: Instance) -> None:
     ln.Transform(key="t", source_code="print(1)").save()
     assert ln.Transform.get(key="t").source_code == "print(1)"
     assert "source_code" not in ln.Transform.df()
 
 
-def test_without_its_latest_version_the_one_before_is_the_latest(
+def test_previous_version_becomes_latest_in_every_versioned_registry(
     instance: Instance, write: Write
 ) -> None:
     artifacts = [ln.Artifact(write(f"{n}.txt", str(n))).save() for n in range(3)]
@@ -206,7 +210,9 @@ def test_without_its_latest_version_the_one_before_is_the_latest(
         assert registry.count() == 0
 
 
-def test_what_is_no_collection_and_no_question_is_told(instance: Instance, write: Write) -> None:
+def test_wrong_arguments_of_collections_and_queries_are_refused(
+    instance: Instance, write: Write
+) -> None:
     artifact = ln.Artifact(write("a.txt", "a")).save()
     wrong: list[tuple[Callable[[], Any], str]] = [
         (lambda: ln.Collection(["a.txt"], key="c"), "not an artifact: 'a.txt'"),  # type: ignore[list-item]
@@ -224,9 +230,7 @@ def test_what_is_no_collection_and_no_question_is_told(instance: Instance, write
             ask()
 
 
-def test_a_frame_of_artifacts_joins_one_of_runs_and_says_what_people_look_for(
-    instance: Instance, write: Write
-) -> None:
+def test_data_frames_of_artifacts_and_runs_can_be_merged(instance: Instance, write: Write) -> None:
     with ln.run("make.py") as run:
         artifact = ln.Artifact(write("out.txt", "abc")).save()
     table = ln.Artifact.df()
@@ -242,7 +246,7 @@ def test_a_frame_of_artifacts_joins_one_of_runs_and_says_what_people_look_for(
     assert table.merge(runs, on="run")["status"].tolist() == ["completed"]
 
 
-def test_records_and_query_sets_show_themselves_as_tables_in_a_notebook(instance: Instance) -> None:
+def test_records_and_query_sets_have_an_html_table(instance: Instance) -> None:
     for number in range(25):
         ln.ULabel(name=f"<b>{number}", description=None).save()
     shown = ln.ULabel.filter(name__startswith="<b>")._repr_html_()

@@ -18,19 +18,19 @@ ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests" / "redaction_vectors.json").read_text(encoding="utf-8"))
 
 
-def test_redact_text_masks_as_the_vectors_say() -> None:
+def test_redact_text_masks_as_in_the_vectors() -> None:
     texts = [text for text, _ in VECTORS["texts"]]
     masked = [expected for _, expected in VECTORS["texts"]]
     assert [redact_text(text) for text in texts] == masked
     assert [redact_text(text) for text in masked] == masked
 
 
-def test_is_secret_knows_the_names_of_the_vectors() -> None:
+def test_is_secret_recognizes_the_names_in_the_vectors() -> None:
     assert [name for name in VECTORS["secret_names"] if not is_secret(name)] == []
     assert [name for name in VECTORS["harmless_names"] if is_secret(name)] == []
 
 
-def test_redact_masks_99_percent_of_the_corpus_by_shape_and_by_name() -> None:
+def test_redact_text_masks_99_percent_of_the_corpus() -> None:
     planted = plants()
     assert len(planted) == 300
     leaks = [plant.text for plant in planted if plant.secret in redact_text(plant.text)]
@@ -38,7 +38,7 @@ def test_redact_masks_99_percent_of_the_corpus_by_shape_and_by_name() -> None:
 
 
 @pytest.mark.parametrize("name", VECTORS["secret_names"])
-def test_a_name_is_a_secret_as_parameter_option_and_assignment(name: str) -> None:
+def test_secret_name_is_masked_as_parameter_option_and_assignment(name: str) -> None:
     secret = "sEcret0123"
     assert redact({name: secret}) == {name: "***"}
     options = [
@@ -66,7 +66,7 @@ def test_adversarial_texts_take_linear_time() -> None:
     assert len(json.loads(done.stdout)["adversarial"]) > 40
 
 
-def test_redact_keeps_what_has_other_types_and_numbers_without_a_name() -> None:
+def test_redact_leaves_other_types_and_harmless_numbers() -> None:
     values = {
         "alpha": 0.1,
         "flag": True,
@@ -85,7 +85,7 @@ def test_redact_masks_deeply_nested_values() -> None:
     assert "hunter2x" not in json.dumps(redact(value))
 
 
-def test_redact_file_masks_a_log_of_many_pieces(tmp_path: Path) -> None:
+def test_redact_file_masks_a_log_of_several_chunks(tmp_path: Path) -> None:
     log = tmp_path / "run.txt"
     line = b"nothing to see here \xff\n"
     key = b"-----BEGIN PRIVATE KEY-----\n" + b"sEcretBytes\n" * 20 + b"-----END PRIVATE KEY-----\n"
@@ -112,12 +112,12 @@ def test_redact_file_masks_a_log_of_many_pieces(tmp_path: Path) -> None:
         ("table/token=abc/part.parquet", "table/token=abc/part.parquet"),
     ],
 )
-def test_without_credentials_keeps_what_identifies(name: str, public: str) -> None:
+def test_without_credentials_leaves_the_identifying_parts(name: str, public: str) -> None:
     assert without_credentials(name) == public
     assert without_credentials(public) == public
 
 
-def test_shows_secret_tells_options_of_a_url_from_names_of_folders() -> None:
+def test_shows_secret_distinguishes_url_options_from_folder_names() -> None:
     open_urls = [
         "s3://bucket/token=abc/part.parquet",
         "https://h/a.csv?download=1",
@@ -135,7 +135,7 @@ def test_shows_secret_tells_options_of_a_url_from_names_of_folders() -> None:
     assert [url for url in telling if not shows_secret(url)] == []
 
 
-def test_redact_keeps_the_version_that_a_package_is_pinned_to() -> None:
+def test_redact_leaves_pinned_package_versions() -> None:
     versions = {"pin": 1.2, "numpy_pin": "1.26.4", "args": ["pin=1.2", "--pin", "2.0"]}
     assert redact(versions) == versions
     assert redact({"pin": "4711", "args": ["pin=4711"], "password": 1.2}) == {
@@ -145,7 +145,7 @@ def test_redact_keeps_the_version_that_a_package_is_pinned_to() -> None:
     }
 
 
-def test_redact_masks_what_looks_like_a_secret_under_a_vague_name_alone() -> None:
+def test_redact_masks_only_secret_like_values_under_ambiguous_names() -> None:
     values = {
         "tokens": ["abc1xyz9", "the", "cat"],
         "pin": 4711,

@@ -45,7 +45,7 @@ def filled(instance: Instance, write: Write) -> Instance:
     return instance
 
 
-def test_every_registry_knows_the_same_words(filled: Instance) -> None:
+def test_every_registry_has_the_same_methods(filled: Instance) -> None:
     for registry in REGISTRIES:
         _check_words(registry)
 
@@ -86,7 +86,7 @@ def _check_words(registry: Any) -> None:
     assert repr(record).startswith(f"{registry.__name__}(uid=")
 
 
-def test_a_registry_at_the_prompt_lists_its_fields() -> None:
+def test_repr_of_a_registry_lists_its_fields() -> None:
     shown = repr(ln.Artifact)
     assert shown.startswith("Artifact\n  Simple fields\n    .uid: str\n")
     for line in (
@@ -123,7 +123,7 @@ print(json.dumps([pretty(ln.ULabel).splitlines()[:3], found]))
 """
 
 
-def test_ipython_shows_and_completes_fields_and_lookups(in_tmp_path: Path) -> None:
+def test_ipython_displays_and_completes_fields_and_lookups(in_tmp_path: Path) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     done = subprocess.run(
         [sys.executable, "-c", IPYTHON], capture_output=True, text=True, check=True
@@ -212,7 +212,7 @@ def test_synonyms_are_standardized(instance: Instance) -> None:
         ln.ULabel.get(name="DMSO").add_synonym("a|b")
 
 
-def test_what_is_known_of_values_is_said(instance: Instance) -> None:
+def test_inspect_and_validate_report_known_and_unknown_values(instance: Instance) -> None:
     ln.save([ln.ULabel(name="DMSO"), ln.ULabel(name="IFNG")])
     result = ln.ULabel.inspect(pd.Series(["DMSO", "DMSO", "IFNJ"]))
     assert (result.validated, result.non_validated, result.frac_validated) == (
@@ -228,7 +228,7 @@ def test_what_is_known_of_values_is_said(instance: Instance) -> None:
         ln.ULabel.from_values("DMSO")
 
 
-def test_conditions_are_joined(instance: Instance) -> None:
+def test_conditions_can_be_combined(instance: Instance) -> None:
     ln.save(
         [
             ln.ULabel(name=name, description=text)
@@ -262,7 +262,7 @@ def test_conditions_are_joined(instance: Instance) -> None:
         ln.ULabel.filter(ln.Q(name="a") & ~ln.Q(nmae="b"))
 
 
-def test_parts_of_times_and_members_of_json_are_asked_for(filled: Instance) -> None:
+def test_queries_filter_by_parts_of_times_and_members_of_json(filled: Instance) -> None:
     run = ln.Run.filter(transform__key="t.py").one()
     at = run.created_at
     day = at.date()
@@ -292,7 +292,7 @@ def test_parts_of_times_and_members_of_json_are_asked_for(filled: Instance) -> N
         ln.Artifact.order_by("ulabels__name")
 
 
-def test_values_that_do_not_fit_are_told(instance: Instance) -> None:
+def test_lookup_values_of_wrong_type_are_refused(instance: Instance) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"created_at__gt": "soon"}, "needs a moment"), ({"created_at__date": 3}, "needs a day"),
         ({"number": "two"}, "needs a whole number"), ({"number": 2**70}, "64 bits"), ({"is_latest": "x"}, "True or"),
@@ -307,7 +307,7 @@ def test_values_that_do_not_fit_are_told(instance: Instance) -> None:
             ln.Artifact.filter(**lookups)
 
 
-def test_many_values_are_one_question(instance: Instance) -> None:
+def test_lookup_with_thousands_of_values_works(instance: Instance) -> None:
     names = [f"label {n}" for n in range(12_000)]
     labels = ln.ULabel.from_values(names, create=True).save()
     assert ln.ULabel.filter(name__in=names).count() == len(names)
@@ -316,7 +316,7 @@ def test_many_values_are_one_question(instance: Instance) -> None:
     assert [label.name for label in ln.ULabel.from_values(names)] == names
 
 
-def test_slices_and_places_read_no_more_than_they_show(instance: Instance) -> None:
+def test_slices_and_indexes_of_query_sets_follow_lists(instance: Instance) -> None:
     ln.save([ln.ULabel(name=name) for name in "abcde"])
     some = ln.ULabel.order_by("name")
     assert some[0].name == "a"
@@ -330,7 +330,7 @@ def test_slices_and_places_read_no_more_than_they_show(instance: Instance) -> No
     assert some.to_list("name") == some.list("name") == list("abcde")
 
 
-def test_names_that_are_taken_are_conflicts(instance: Instance, write: Write) -> None:
+def test_existing_names_raise_conflict(instance: Instance, write: Write) -> None:
     ln.save([ln.ULabel(name="a"), ln.ULabel(name="b"), ln.Project(name="a"), ln.ULabel(name="a")])
     assert ln.ULabel.count() == 2
     label = ln.ULabel.get(name="a")
@@ -343,7 +343,7 @@ def test_names_that_are_taken_are_conflicts(instance: Instance, write: Write) ->
     assert not ln.Feature.filter(name="y").exists()  # all or nothing
 
 
-def test_an_ambiguous_get_says_between_what(instance: Instance) -> None:
+def test_ambiguous_get_lists_the_matches(instance: Instance) -> None:
     ln.save([ln.ULabel(name="a"), ln.ULabel(name="b"), ln.ULabel(name="ab")])
     with pytest.raises(MultipleFound, match=r"2 ULabel records fit\n  hint: .*name='a'.*name='b'"):
         ln.ULabel.get(name__in=["a", "b"])
@@ -351,7 +351,7 @@ def test_an_ambiguous_get_says_between_what(instance: Instance) -> None:
         ln.ULabel.get(name="aab", description="x")
 
 
-def test_versions_are_asked_for_by_their_number_or_tag(instance: Instance) -> None:
+def test_versions_are_queried_by_number_or_tag(instance: Instance) -> None:
     for source, tag in (("1", "2.1"), ("2", None)):
         ln.Transform(key="t.py", source_code=source, version=tag).save()
     assert ln.Transform.get(key="t.py", version="2.1").source_code == "1"
@@ -362,7 +362,7 @@ def test_versions_are_asked_for_by_their_number_or_tag(instance: Instance) -> No
         ln.Transform.get(key="t.py", version="1")
 
 
-def test_names_of_the_seed_and_the_present_ones_are_asked_for(filled: Instance) -> None:
+def test_lamindb_and_current_names_of_fields_are_equivalent(filled: Instance) -> None:
     artifact = ln.Artifact.get(key="a.txt")
     assert ln.Transform.get(type="pipeline").uid == ln.Transform.get(kind="pipeline").uid
     assert ln.Run.filter(initiated_by_run__isnull=True).one().transform.key == "t.py"
@@ -377,7 +377,7 @@ def test_names_of_the_seed_and_the_present_ones_are_asked_for(filled: Instance) 
     assert artifact.feature_sets.one().name == "s"
 
 
-def test_schemas_are_known_by_what_they_ask_for(instance: Instance) -> None:
+def test_schemas_are_identified_by_their_requirements(instance: Instance) -> None:
     x, y = ln.Feature(name="x", dtype=int).save(), ln.Feature(name="y", dtype=float).save()
     plain = ln.Schema([x, y], name="plain").save()
     assert (plain.itype, plain.n_members, plain.flexible) == ("Feature", 2, False)
@@ -423,7 +423,7 @@ def test_schemas_are_known_by_what_they_ask_for(instance: Instance) -> None:
         plain.features.add(x)
 
 
-def test_what_is_known_of_a_record_is_described(
+def test_describe_shows_the_fields_of_every_record(
     filled: Instance, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for registry in REGISTRIES:
@@ -446,7 +446,7 @@ def test_what_is_known_of_a_record_is_described(
     assert shown.splitlines()[-1].split() == ["artifacts:", "1"]
 
 
-def test_a_table_begins_with_what_a_record_is_known_by(filled: Instance) -> None:
+def test_data_frame_begins_with_the_identifying_columns(filled: Instance) -> None:
     assert ln.Artifact.df().columns[:8].tolist() == [
         *("uid", "key", "description", "suffix", "kind"),
         *("version", "size", "hash"),
@@ -460,7 +460,7 @@ def test_a_table_begins_with_what_a_record_is_known_by(filled: Instance) -> None
     assert ln.Schema.df(features=True).shape[0] == 1
 
 
-def test_values_that_name_nothing_are_told_once(
+def test_from_values_warns_once_about_unknown_values(
     filled: Instance, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = ["l", *(f"none {n}" for n in range(1_000)), None, float("nan")]
@@ -492,14 +492,14 @@ def test_values_that_name_nothing_are_told_once(
         ln.Feature.from_values(["x"], create=True)
 
 
-def test_the_latest_version_is_what_a_value_names(filled: Instance, write: Write) -> None:
+def test_from_values_returns_the_latest_version(filled: Instance, write: Write) -> None:
     newest = ln.Artifact(write("a.txt", "b")).save()
     assert [artifact.uid for artifact in ln.Artifact.from_values(["a.txt"])] == [newest.uid]
     newest.delete()
     assert [artifact.version for artifact in ln.Artifact.from_values(["a.txt"])] == ["0000"]
 
 
-def test_names_are_text_that_is_not_blank(instance: Instance) -> None:
+def test_names_must_be_non_blank_text(instance: Instance) -> None:
     for name in (None, 3, "", "  ", "a\0b", "\ud800", b"x"):
         for make in (lambda name: ln.ULabel(name=name), lambda name: ln.Feature(name=name, dtype=int),
                      lambda name: ln.Project(name=name), lambda name: ln.Reference(name=name)):  # fmt: skip
@@ -520,7 +520,7 @@ def test_names_are_text_that_is_not_blank(instance: Instance) -> None:
     assert ln.Project.count() == 0
 
 
-def test_all_records_of_a_query_are_changed_at_once(filled: Instance) -> None:
+def test_update_of_a_query_changes_all_its_records(filled: Instance) -> None:
     ln.save([ln.ULabel(name=name) for name in "abc"])
     some = ln.ULabel.filter(name__in=["a", "b"])
     assert some.update(description="changed", is_type=True) == 2
@@ -550,7 +550,7 @@ def test_all_records_of_a_query_are_changed_at_once(filled: Instance) -> None:
         ln.Artifact.all().update(key="b.txt")
 
 
-def test_all_records_of_a_query_are_removed_at_once(filled: Instance) -> None:
+def test_delete_of_a_query_removes_all_its_records(filled: Instance) -> None:
     ln.save([ln.ULabel(name=name) for name in "abc"])
     assert ln.ULabel.filter(name__in=["a", "b"]).delete() == 2
     assert ln.ULabel.order_by("name").list("name") == ["c", "l"]

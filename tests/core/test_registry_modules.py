@@ -116,7 +116,7 @@ def _init(url: str | None, *arguments: str, code: int = 0) -> str:
     return lamin("init", "--storage", "./data", *database, *arguments, code=code).stderr
 
 
-def test_records_of_a_module_are_made_labelled_queried_and_protected(
+def test_module_records_are_created_labelled_queried_and_protected(
     site: Path, project: Path, empty_database_url: str
 ) -> None:
     shown = _init(empty_database_url, "--modules", "wetlab")
@@ -132,14 +132,12 @@ def test_records_of_a_module_are_made_labelled_queried_and_protected(
     assert "module wetlab is at schema wetlab_0001" in lamin("migrate").stderr
 
 
-def test_the_migrations_of_the_example_are_what_its_registries_say(
-    site: Path, project: Path
-) -> None:
+def test_migrations_of_the_example_module_match_its_registries(site: Path, project: Path) -> None:
     refused = lamin("migrate", "create", "wetlab", code=4).stderr
     assert "the tables of module 'wetlab' are as its migrations leave them" in refused
 
 
-def test_a_module_is_added_to_an_instance_and_follows_its_registries(
+def test_module_can_be_added_to_an_instance_and_migrated(
     site: Path, project: Path, database_url: str
 ) -> None:
     _init(database_url)
@@ -163,7 +161,7 @@ def test_a_module_is_added_to_an_instance_and_follows_its_registries(
     assert "upgrade the package of 'wetlab'" in lamin("list", "ulabel", code=5).stderr
 
 
-def test_an_instance_whose_module_is_not_installed_works_without_it(
+def test_instance_works_without_its_registry_module_installed(
     site: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _init(None, "--modules", "wetlab")
@@ -176,7 +174,7 @@ def test_an_instance_whose_module_is_not_installed_works_without_it(
     assert "'wetlab' is not installed" in lamin("migrate", code=5).stderr
 
 
-def test_an_imported_module_that_the_instance_does_not_have_changes_nothing(
+def test_imported_module_without_tables_in_the_instance_changes_nothing(
     site: Path, project: Path
 ) -> None:
     _init(None)
@@ -205,7 +203,7 @@ except ln.errors.SchemaMismatch as error:
         ("unknown", "no module is called 'wetlba'", 2),
     ],
 )
-def test_a_broken_module_is_refused_and_nothing_is_made(
+def test_broken_module_is_refused_and_nothing_is_created(
     site: Path, project: Path, broken: str, message: str, code: int
 ) -> None:
     _break(site / "wetlab", broken)
@@ -223,7 +221,7 @@ def test_a_broken_module_is_refused_and_nothing_is_made(
         assert [name for (name,) in names if name.startswith("wetlab")] == []
 
 
-def test_a_failing_migration_leaves_postgresql_as_it_was(
+def test_failing_module_migration_leaves_postgresql_unchanged(
     site: Path, project: Path, postgres_url: str
 ) -> None:
     _break(site / "wetlab", "failing migration")

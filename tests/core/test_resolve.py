@@ -41,7 +41,7 @@ def find(name: str | Path) -> ln.Artifact | ln.Run:
         "results/../results/figure.txt",
     ],
 )
-def test_find_path_however_it_is_written_returns_the_artifact_there(
+def test_find_path_in_any_notation_returns_the_artifact_there(
     figure: ln.Artifact, in_tmp_path: Path, name: str
 ) -> None:
     assert find(name.format(here=in_tmp_path)).uid == figure.uid
@@ -91,7 +91,7 @@ def test_find_path_of_another_file_is_not_found(
             getattr(ln.connect().lineage, question)(name.format(outside=outside))
 
 
-def test_find_key_of_two_storages_path_names_one(
+def test_find_ambiguous_key_raises_and_a_path_is_unambiguous(
     figure: ln.Artifact, in_tmp_path: Path, write: Write
 ) -> None:
     inner = ln.Artifact(write("data/x.csv", "inner"), run=False).save()
@@ -106,7 +106,7 @@ def test_find_key_of_two_storages_path_names_one(
     assert find("./x.csv").uid == outer.uid
 
 
-def test_find_file_here_before_a_copy_with_its_path_as_key(
+def test_find_prefers_the_file_in_place_to_a_copy_with_that_key(
     figure: ln.Artifact, in_tmp_path: Path, write: Write
 ) -> None:
     write("results/copy.txt", "another")
@@ -118,7 +118,7 @@ def test_find_file_here_before_a_copy_with_its_path_as_key(
     assert find(copy.path).uid == copy.uid
 
 
-def test_find_through_links_resolves_folders_and_keeps_the_last_name(
+def test_find_through_links_resolves_folders_but_not_the_last_name(
     figure: ln.Artifact, in_tmp_path: Path, outside: Path, write: Write
 ) -> None:
     (outside / "home").symlink_to(in_tmp_path)
@@ -147,7 +147,7 @@ def test_find_root_that_is_a_link_is_found_by_its_real_path(
         assert find(name).uid == artifact.uid
 
 
-def test_match_copy_of_known_bytes_names_every_artifact_that_has_them(
+def test_match_copy_of_known_bytes_returns_every_artifact_with_them(
     figure: ln.Artifact, outside: Path, write: Write
 ) -> None:
     (outside / "mail.txt").write_text("a")
@@ -165,7 +165,7 @@ def test_match_copy_of_known_bytes_names_every_artifact_that_has_them(
     assert ln.connect().lineage.match(str(outside / "mail.txt")).record.uid == figure.uid
 
 
-def test_match_copy_of_a_known_folder_names_it(
+def test_match_copy_of_a_known_folder_returns_its_artifact(
     instance: Instance, outside: Path, write: Write
 ) -> None:
     write("plots/a.txt", "a")
@@ -179,7 +179,7 @@ def test_match_copy_of_a_known_folder_names_it(
         ln.connect().lineage.match(f"{outside}/plots")
 
 
-def test_find_key_that_is_the_uid_of_another_record_names_both(
+def test_find_key_equal_to_the_uid_of_another_record_raises_multiple_found(
     figure: ln.Artifact, write: Write
 ) -> None:
     with ln.run("a.py") as run:
@@ -192,7 +192,7 @@ def test_find_key_that_is_the_uid_of_another_record_names_both(
         assert find(uid).uid == (run.uid if uid == run.uid else figure.uid)
 
 
-def test_find_deleted_record_says_what_became_of_it(figure: ln.Artifact) -> None:
+def test_find_deleted_record_raises_with_the_time_of_deletion(figure: ln.Artifact) -> None:
     figure.delete()
     with pytest.raises(NotFound, match="is in the trash") as trashed:
         find("results/figure.txt")
@@ -204,14 +204,14 @@ def test_find_deleted_record_says_what_became_of_it(figure: ln.Artifact) -> None
         find("results/figure.txt")
 
 
-def test_find_run_takes_its_openlineage_run_id_in_any_case(instance: Instance) -> None:
+def test_find_run_accepts_its_openlineage_run_id_in_any_case(instance: Instance) -> None:
     with ln.run("a.py") as run:
         pass
     for name in (run.external_id, run.external_id.upper(), run.uid):
         assert find(name).uid == ln.connect().lineage.find_run(name).uid == run.uid
 
 
-def test_find_costs_few_statements_however_many_artifacts_there_are(
+def test_find_takes_few_statements_for_any_number_of_artifacts(
     figure: ln.Artifact, instance: Instance, write: Write
 ) -> None:
     for number in range(20):
@@ -222,13 +222,13 @@ def test_find_costs_few_statements_however_many_artifacts_there_are(
         assert len(executed) <= most, executed
 
 
-def test_series_have_one_key_each(figure: ln.Artifact) -> None:
+def test_artifact_series_key_is_unique_within_a_storage(figure: ln.Artifact) -> None:
     """A path and a key never find two series of one storage."""
     constraint = next(iter(ArtifactSeries.__table_args__))
     assert [column.name for column in constraint.columns] == ["key", "storage_id"]
 
 
-def test_view_lineage_of_a_record_that_was_deleted_is_refused(
+def test_view_lineage_of_a_deleted_record_is_refused(
     figure: ln.Artifact, instance: Instance, write: Write
 ) -> None:
     last = ln.Artifact(write("last.txt", "last"), run=False).save()

@@ -9,7 +9,9 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.instance.instance import Instance
 
 
-def test_run_params_with_secrets_are_masked_when_made_and_when_edited(instance: Instance) -> None:
+def test_run_params_with_secrets_are_masked_when_created_and_when_edited(
+    instance: Instance,
+) -> None:
     run = ln.Run(
         ln.Transform(key="seq").save(), params={"alpha": 0.1, "password": "hunter2"}
     ).save()
@@ -19,7 +21,7 @@ def test_run_params_with_secrets_are_masked_when_made_and_when_edited(instance: 
     assert ln.Run.get(run.uid).params == {"password": "***", "url": "mysql://u:***@h/d"}
 
 
-def test_run_params_that_are_no_dict_are_refused(instance: Instance) -> None:
+def test_run_params_that_are_not_a_dict_are_refused(instance: Instance) -> None:
     run = ln.Run(ln.Transform(key="seq").save()).save()
     run.params = "no"  # type: ignore[assignment]
     with pytest.raises(InvalidArgument, match="not parameters"):

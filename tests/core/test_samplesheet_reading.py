@@ -19,7 +19,7 @@ TREATED_REP1,https://host/x_1.fastq.gz,,forward
 """
 
 
-def test_rows_of_a_sample_are_joined(write: Write) -> None:
+def test_rows_of_the_same_sample_are_joined(write: Write) -> None:
     sheet = read_samplesheet(write("samplesheet.csv", RNASEQ))
     assert (sheet.name, sheet.sample_column) == ("samplesheet.csv", "sample")
     assert sheet.file_columns == ("fastq_1", "fastq_2")
@@ -40,11 +40,11 @@ def test_rows_of_a_sample_are_joined(write: Write) -> None:
         ('"sample",x\r\n"A, with a comma",1\r\n\r\n', "sample"),
     ],
 )
-def test_the_column_of_the_sample_is_guessed(text: str, sample_column: str) -> None:
+def test_sample_column_is_guessed(text: str, sample_column: str) -> None:
     assert parse_samplesheet(text, name="s").sample_column == sample_column
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column(write: Write) -> None:
+def test_byte_order_mark_is_not_part_of_the_first_column(write: Write) -> None:
     path = write("s.csv", "\ufeffsample,x\nA,1\n")
     assert read_samplesheet(path).sample_column == "sample"
     assert read_samplesheet(path, sample_column="x").by_sample() == {"1": {"sample": ["A"]}}
@@ -79,12 +79,12 @@ def test_all_bad_rows_are_reported_at_once() -> None:
         ('sample,x\n"A,1\n', "is not CSV"),
     ],
 )
-def test_what_is_no_samplesheet_is_refused(text: str, message: str) -> None:
+def test_text_that_is_not_a_samplesheet_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         parse_samplesheet(text, name="s.csv")
 
 
-def test_files_that_cannot_be_read_are_refused(in_tmp_path: Path, write: Write) -> None:
+def test_unreadable_samplesheets_are_refused(in_tmp_path: Path, write: Write) -> None:
     with pytest.raises(NotFound, match=r"no\.csv"):
         read_samplesheet("no.csv")
     Path("latin.csv").write_bytes("sample\nZürich\n".encode("latin-1"))

@@ -35,7 +35,7 @@ def _counts() -> dict[str, int]:
     return {registry.__name__: registry.all().count() for registry in registries}
 
 
-def test_samples_are_records_with_values_and_label_their_files(sheet: Path) -> None:
+def test_samples_become_records_with_values_and_label_their_files(sheet: Path) -> None:
     records = import_samplesheet(sheet, sheet="RNA-seq")
     assert [record.name for record in records] == ["CONTROL", "TREATED"]
     assert records.unregistered == ("https://host/t_2.fastq.gz",)
@@ -56,7 +56,7 @@ def test_samples_are_records_with_values_and_label_their_files(sheet: Path) -> N
     assert frame.loc["CONTROL", "dose"] == 0
 
 
-def test_results_are_searched_by_sample(sheet: Path) -> None:
+def test_results_are_queried_by_sample(sheet: Path) -> None:
     import_samplesheet(sheet)
     ln.track(key="align.py")
     ln.Artifact.get(key="reads/t_1.fastq").cache()
@@ -68,7 +68,7 @@ def test_results_are_searched_by_sample(sheet: Path) -> None:
     assert typed("artifacts", "--label", "TREATED", "--json").json[0]["key"] == "reads/t_1.fastq"
 
 
-def test_importing_again_changes_nothing_and_a_corrected_sheet_replaces_values(sheet: Path) -> None:
+def test_reimport_changes_nothing_and_a_corrected_sheet_replaces_values(sheet: Path) -> None:
     import_samplesheet(sheet)
     before = _counts()
     import_samplesheet(sheet)
@@ -82,7 +82,9 @@ def test_importing_again_changes_nothing_and_a_corrected_sheet_replaces_values(s
     }
 
 
-def test_everything_that_is_wrong_is_reported_at_once_and_nothing_is_saved(sheet: Path) -> None:
+def test_all_problems_of_a_samplesheet_are_reported_at_once_and_nothing_is_saved(
+    sheet: Path,
+) -> None:
     ln.Feature(name="dose", dtype="int").save()
     ln.Feature(name="strandedness", dtype="cat[ULabel]").save()
     ln.ULabel(name="auto").save()
@@ -98,7 +100,7 @@ def test_everything_that_is_wrong_is_reported_at_once_and_nothing_is_saved(sheet
     assert _counts() == before
 
 
-def test_a_schema_is_checked(sheet: Path) -> None:
+def test_samplesheet_is_validated_against_a_schema(sheet: Path) -> None:
     features = [
         ln.Feature(name="sample", dtype="str").save(),
         ln.Feature(name="dose", dtype="float", nullable=False).save(),
@@ -118,7 +120,7 @@ def test_a_schema_is_checked(sheet: Path) -> None:
     assert len(import_samplesheet(sheet, schema=schema)) == 2
 
 
-def test_the_command_prints_what_it_did(sheet: Path) -> None:
+def test_import_samplesheet_command_prints_a_summary(sheet: Path) -> None:
     result = typed("import", "samplesheet", str(sheet), "--sheet", "RNA-seq")
     assert "sheet 'RNA-seq': 2 samples, 4 files labelled" in result.stderr
     assert "1 URLs are not registered yet" in result.stderr
@@ -131,7 +133,7 @@ def test_the_command_prints_what_it_did(sheet: Path) -> None:
     }
 
 
-def test_a_table_in_memory_becomes_records(instance: Instance) -> None:
+def test_record_from_dataframe_makes_one_record_per_row(instance: Instance) -> None:
     df = pd.DataFrame(
         {"sample": ["A", "B"], "dose": [1, 5], "note": ["x", None], "ok": [True, False]}
     )
@@ -147,7 +149,9 @@ def test_a_table_in_memory_becomes_records(instance: Instance) -> None:
         ln.Record.from_dataframe(df, type=records[0])
 
 
-def test_records_are_made_by_hand_and_protected(instance: Instance, write: Write) -> None:
+def test_records_can_be_created_directly_and_are_protected(
+    instance: Instance, write: Write
+) -> None:
     samples = ln.Record(name="Sample", is_type=True).save()
     record = ln.Record(name="S1", type=samples).save()
     assert ln.Record(name="S1", type=samples).save() == record
@@ -171,7 +175,7 @@ def test_records_are_made_by_hand_and_protected(instance: Instance, write: Write
         samples.save()
 
 
-def test_many_rows_are_written_in_few_statements(instance: Instance, write: Write) -> None:
+def test_thousands_of_rows_are_imported(instance: Instance, write: Write) -> None:
     rows = "".join(f"S{number},{number}\n" for number in range(5_000))
     import_samplesheet(write("many.csv", f"sample,number\n{rows}"))
     assert ln.Record.filter(number__gte=4_990, is_type=False).count() == 10

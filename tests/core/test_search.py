@@ -53,11 +53,11 @@ FOUND = {
 """What a search gives, in this order, on both databases."""
 
 
-def test_the_best_come_first_and_typos_are_forgiven(labels: None) -> None:
+def test_search_ranks_the_best_match_first_and_tolerates_typos(labels: None) -> None:
     assert {string: names(ln.ULabel.search(string)) for string in FOUND} == FOUND
 
 
-def test_a_search_can_be_narrowed_limited_and_made_a_table(labels: None) -> None:
+def test_search_can_be_filtered_limited_and_converted_to_a_data_frame(labels: None) -> None:
     assert names(ln.ULabel.search("marker", limit=2)) == ["marker", "Markers of exhaustion"]
     assert ln.ULabel.search("marker").df()["name"].iloc[0] == "marker"
     assert names(ln.ULabel.filter(name__startswith="bio").search("marker")) == ["biomarker"]
@@ -73,7 +73,7 @@ def test_a_search_can_be_narrowed_limited_and_made_a_table(labels: None) -> None
 
 
 @pytest.fixture
-def many(instance: Instance) -> Instance:
+def large_registry(instance: Instance) -> Instance:
     """More than are ranked whole, written past the models."""
     rows = [
         {
@@ -89,7 +89,7 @@ def many(instance: Instance) -> Instance:
     return instance
 
 
-def test_a_large_registry_is_searched_by_its_index(many: Instance) -> None:
+def test_search_in_a_large_registry_uses_the_index(large_registry: Instance) -> None:
     assert names(ln.ULabel.search("sample01234")) == ["sample01234 of plate 82"]
     assert names(ln.ULabel.search("smaple01234")) == ["sample01234 of plate 82"]
     assert names(ln.ULabel.search("sampel01234")) == ["sample01234 of plate 82"]
@@ -98,7 +98,7 @@ def test_a_large_registry_is_searched_by_its_index(many: Instance) -> None:
     assert len(ln.ULabel.search("plate", limit=None)) == 500
 
 
-def test_the_index_follows_what_is_written(many: Instance) -> None:
+def test_search_index_follows_changes_of_labels(large_registry: Instance) -> None:
     label = ln.ULabel.get(name="sample01234 of plate 82")
     label.name = "renamed entirely"
     label.save()
@@ -106,13 +106,15 @@ def test_the_index_follows_what_is_written(many: Instance) -> None:
     assert names(ln.ULabel.search("entirely")) == ["renamed entirely"]
     label.delete()
     assert names(ln.ULabel.search("entirely")) == []
-    with many.db.writing() as session:  # making it anew, as after a migration, changes nothing
+    with (
+        large_registry.db.writing() as session
+    ):  # making it anew, as after a migration, changes nothing
         search.index(session.connection())
     assert names(ln.ULabel.search("sample01235")) == ["sample01235 of plate 83"]
 
 
-def test_the_index_is_asked_and_not_the_table(many: Instance) -> None:
-    with many.db.reading() as session:
+def test_trigram_query_uses_the_search_index(large_registry: Instance) -> None:
+    with large_registry.db.reading() as session:
         if session.get_bind().dialect.name == "sqlite":
             result = session.execute(
                 text("SELECT count(*) FROM search_ulabel WHERE search_ulabel MATCH 'ple01234'")
@@ -128,7 +130,7 @@ def test_the_index_is_asked_and_not_the_table(many: Instance) -> None:
             assert any("search_ulabel" in line for line in plan)
 
 
-def test_the_index_holds_every_trigram_of_a_text(instance: Instance) -> None:
+def test_search_index_contains_every_trigram_of_a_text(instance: Instance) -> None:
     texts = [
         "",
         "a",
@@ -153,15 +155,18 @@ def test_the_index_holds_every_trigram_of_a_text(instance: Instance) -> None:
     assert names(ln.ULabel.search("third first")) == ["several lines"]
 
 
-def test_words_with_typos_are_looked_up_in_the_index(many: Instance) -> None:
+def test_search_with_typos_uses_the_index(large_registry: Instance) -> None:
     assert names(ln.ULabel.search("smaple01234 plaet", limit=1)) == ["sample01234 of plate 82"]
-    with many.db.reading() as session:
+    with large_registry.db.reading() as session:
         if session.get_bind().dialect.name == "sqlite":
             return
         session.execute(text("ANALYZE ulabel"))
         session.execute(text("SET enable_seqscan = off"))
         source = ranking._Source(
-            session, ln.ULabel, many.query(ln.ULabel)._query, list(ln.ULabel._search_fields)
+            session,
+            ln.ULabel,
+            large_registry.query(ln.ULabel)._query,
+            list(ln.ULabel._search_fields),
         )
         statement = source._query.where(source.nearly(["smaple01234"])).limit(500)
         shown = statement.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
@@ -170,8 +175,8 @@ def test_words_with_typos_are_looked_up_in_the_index(many: Instance) -> None:
     assert not any("Filter" in line and "lamin_trigrams" in line for line in plan)
 
 
-def test_without_an_index_the_table_is_read(
-    many: Instance, monkeypatch: pytest.MonkeyPatch
+def test_search_without_an_index_returns_the_same(
+    large_registry: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = [names(ln.ULabel.search(string)) for string in ("sample01234", "smaple01234")]
     monkeypatch.setattr(search, "SEARCHED", {})
@@ -180,14 +185,14 @@ def test_without_an_index_the_table_is_read(
     ] == expected
 
 
-def test_of_several_versions_the_latest_is_found(instance: Instance) -> None:
+def test_search_returns_the_latest_of_several_versions(instance: Instance) -> None:
     ln.Transform(key="intro.py", source_code="1", description="An introduction").save()
     newer = ln.Transform(key="intro.py", source_code="2", description="An introduction").save()
     assert [transform.uid for transform in ln.Transform.search("introduction")] == [newer.uid]
     assert ln.Transform.search("intro").df()["uid"].tolist() == [newer.uid]
 
 
-def test_letters_of_all_scripts_are_searched(instance: Instance) -> None:
+def test_search_works_for_letters_of_all_scripts(instance: Instance) -> None:
     ln.save([ln.ULabel(name="Zelle β-Actin"), ln.ULabel(name="日本語のラベル")])
     assert names(ln.ULabel.search("β-act")) == ["Zelle β-Actin"]
     assert names(ln.ULabel.search("本語の")) == ["日本語のラベル"]

@@ -24,7 +24,7 @@ def _orphans(instance: Instance) -> list[str]:
     return [str(problem.path) for problem in report.problems if problem.kind == "orphan"]
 
 
-def test_a_file_with_its_path_as_key_keeps_all_versions(
+def test_file_with_its_path_as_key_keeps_all_versions(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     texts = {}
@@ -43,7 +43,9 @@ def test_a_file_with_its_path_as_key_keeps_all_versions(
         assert not os.path.lexists(spare)
 
 
-def test_its_series_is_the_one_that_its_path_has(instance: Instance, in_tmp_path: Path) -> None:
+def test_artifact_with_its_path_as_key_belongs_to_the_series_of_the_path(
+    instance: Instance, in_tmp_path: Path
+) -> None:
     Path("raw").mkdir()
     Path("raw/a.txt").write_text("first")
     in_place = ln.Artifact("raw/a.txt").save()
@@ -56,7 +58,7 @@ def test_its_series_is_the_one_that_its_path_has(instance: Instance, in_tmp_path
     assert ln.Artifact("raw/a.txt").save().stem_uid == keyed.stem_uid
 
 
-def test_a_damaged_second_copy_is_not_handed_out(instance: Instance, in_tmp_path: Path) -> None:
+def test_damaged_second_copy_is_not_loaded(instance: Instance, in_tmp_path: Path) -> None:
     Path("a.txt").write_text("first")
     artifact = ln.Artifact("a.txt", key="a.txt").save()
     spare = _spare(instance, artifact)
@@ -67,7 +69,7 @@ def test_a_damaged_second_copy_is_not_handed_out(instance: Instance, in_tmp_path
         artifact.load()
 
 
-def test_a_folder_that_holds_the_storage_stays_where_it_is(
+def test_folder_that_contains_the_storage_is_saved_in_place(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     Path("data/notes.txt").write_text("a")
@@ -76,7 +78,7 @@ def test_a_folder_that_holds_the_storage_stays_where_it_is(
     assert not _spare(instance, artifact).exists()
 
 
-def test_bytes_that_another_file_has_keep_their_second_copy(
+def test_second_copy_stays_while_another_artifact_has_the_content(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     for name in ("a.txt", "b.txt"):

@@ -46,7 +46,7 @@ def objects(s3: Any, url: str) -> dict[str, int]:
     }
 
 
-def test_files_and_folders_go_into_the_bucket_and_come_back(
+def test_files_and_folders_are_uploaded_and_loaded(
     instance: Instance, outside: Path, s3: Any
 ) -> None:
     (outside / "a.csv").write_text("x\n1\n")
@@ -62,7 +62,7 @@ def test_files_and_folders_go_into_the_bucket_and_come_back(
     assert ln.Artifact(outside / "d", key="raw/d").save().uid == folder.uid
 
 
-def test_a_frame_is_streamed_from_the_bucket_without_a_file_here(instance: Instance) -> None:
+def test_data_frame_is_opened_from_the_bucket_without_a_cached_file(instance: Instance) -> None:
     frame = pd.DataFrame({"x": range(1000)})
     for key in ("t.parquet", "t.csv"):
         artifact = ln.Artifact.from_df(frame, key=key).save()
@@ -71,7 +71,7 @@ def test_a_frame_is_streamed_from_the_bucket_without_a_file_here(instance: Insta
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_an_anndata_in_zarr_is_opened_in_the_bucket_and_loaded_here(instance: Instance) -> None:
+def test_anndata_zarr_is_opened_in_the_bucket_and_loaded(instance: Instance) -> None:
     import anndata as ad
     import numpy as np
 
@@ -82,7 +82,9 @@ def test_an_anndata_in_zarr_is_opened_in_the_bucket_and_loaded_here(instance: In
     assert artifact.load(ad.AnnData).shape == (3, 3)
 
 
-def test_an_object_is_registered_where_it_lies(instance: Instance, bucket: str, s3: Any) -> None:
+def test_object_in_a_bucket_is_registered_in_place(
+    instance: Instance, bucket: str, s3: Any
+) -> None:
     s3.pipe(f"{bucket}/raw/counts.csv", b"x\n1\n")
     s3.pipe(f"{bucket}/images/a.png", b"a")
     s3.pipe(f"{bucket}/images/sub/b.png", b"b")
@@ -102,7 +104,7 @@ def test_an_object_is_registered_where_it_lies(instance: Instance, bucket: str, 
     assert ln.Artifact(f"{bucket}/images").save().version == "0001"
 
 
-def test_an_object_that_was_written_over_is_not_taken_for_the_version(
+def test_load_of_an_overwritten_object_raises_conflict(
     instance: Instance, bucket: str, s3: Any
 ) -> None:
     s3.pipe(f"{bucket}/a.txt", b"old")
@@ -114,9 +116,7 @@ def test_an_object_that_was_written_over_is_not_taken_for_the_version(
     assert (new.version, new.load()) == ("0001", "new")
 
 
-def test_an_object_that_was_deleted_is_said_to_be(
-    instance: Instance, outside: Path, s3: Any
-) -> None:
+def test_deleted_object_raises_not_found(instance: Instance, outside: Path, s3: Any) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     s3.rm(artifact.path)
@@ -126,7 +126,7 @@ def test_an_object_that_was_deleted_is_said_to_be(
         ln.Artifact(f"{instance.storage}/nowhere.txt")
 
 
-def test_a_damaged_object_is_found_out(instance: Instance, outside: Path, s3: Any) -> None:
+def test_damaged_object_is_detected(instance: Instance, outside: Path, s3: Any) -> None:
     (outside / "a.txt").write_text("abc")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     s3.pipe(artifact.path.removeprefix("s3://"), b"abX")
@@ -135,7 +135,7 @@ def test_a_damaged_object_is_found_out(instance: Instance, outside: Path, s3: An
     assert not list((instance.folder / "cache").rglob("*.txt*"))
 
 
-def test_a_truncated_object_is_uploaded_again(instance: Instance, outside: Path, s3: Any) -> None:
+def test_truncated_object_is_uploaded_again(instance: Instance, outside: Path, s3: Any) -> None:
     (outside / "a.txt").write_text("abc")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     s3.pipe(artifact.path.removeprefix("s3://"), b"ab")
@@ -143,7 +143,7 @@ def test_a_truncated_object_is_uploaded_again(instance: Instance, outside: Path,
     assert again.load() == "abc"
 
 
-def test_what_a_record_names_in_the_bucket_is_not_looked_for_while_others_wait(
+def test_recorded_object_is_not_looked_up_in_the_bucket_on_save(
     instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookup = Mock(wraps=blobs.holds)
@@ -159,7 +159,7 @@ def test_what_a_record_names_in_the_bucket_is_not_looked_for_while_others_wait(
     lookup.assert_called_once()
 
 
-def test_a_bucket_that_is_not_there_and_an_endpoint_that_is_down(
+def test_missing_bucket_and_unreachable_endpoint_raise_clear_errors(
     instance: Instance, outside: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (outside / "a.txt").write_text("a")
@@ -182,14 +182,14 @@ def test_a_bucket_that_is_not_there_and_an_endpoint_that_is_down(
 @pytest.mark.parametrize(
     "root", ["s3://key:secret@bucket/x", "sftp://me:pw@host/data", "s3://bucket/x?token=1"]
 )
-def test_a_root_with_secrets_is_not_stored(instance: Instance, root: str) -> None:
+def test_storage_root_with_secrets_is_refused(instance: Instance, root: str) -> None:
     with pytest.raises(InvalidArgument, match="stored with them") as failure:
         ln.Storage(root).save()
     assert "secret" not in str(failure.value)
     assert "pw" not in str(failure.value)
 
 
-def test_options_come_from_the_longest_root_in_the_users_file(
+def test_storage_options_come_from_the_longest_matching_root_of_the_users_file(
     home: Path, endpoint: str, in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in KEYS.items():
@@ -215,7 +215,7 @@ def test_options_come_from_the_longest_root_in_the_users_file(
         new_instance.db.dispose()
 
 
-def test_any_file_system_of_fsspec_serves(in_tmp_path: Path, outside: Path) -> None:
+def test_any_fsspec_file_system_can_be_a_storage(in_tmp_path: Path, outside: Path) -> None:
     name = uuid.uuid4().hex
     new_instance = init(f"memory://{name}")
     try:
@@ -233,7 +233,7 @@ def test_any_file_system_of_fsspec_serves(in_tmp_path: Path, outside: Path) -> N
         new_instance.db.dispose()
 
 
-def test_a_storage_of_ones_own_takes_copies(
+def test_additional_storage_stores_copies(
     instance: Instance, outside: Path, in_tmp_path: Path
 ) -> None:
     (outside / "a.txt").write_text("a")
@@ -251,7 +251,7 @@ def test_a_storage_of_ones_own_takes_copies(
         del ln.settings.storage
 
 
-def test_a_revision_may_lie_in_another_storage(
+def test_revision_may_be_in_another_storage(
     instance: Instance, outside: Path, in_tmp_path: Path
 ) -> None:
     first = ln.Artifact.from_df(pd.DataFrame({"x": [1]}), key="t.csv").save()
@@ -291,7 +291,7 @@ KILLED = textwrap.dedent("""
 """)
 
 
-def test_an_upload_that_was_killed_shows_nothing_and_is_continued(
+def test_killed_upload_is_invisible_and_is_continued(
     instance: Instance, outside: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = _large(outside / "big.bin", 4)
@@ -320,7 +320,7 @@ def test_an_upload_that_was_killed_shows_nothing_and_is_continued(
     )
 
 
-def test_a_folder_that_was_cut_short_is_completed(
+def test_interrupted_upload_of_a_folder_is_completed(
     instance: Instance, outside: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (outside / "d").mkdir()
@@ -352,7 +352,7 @@ def test_a_folder_that_was_cut_short_is_completed(
     ]
 
 
-def test_deleting_for_good_empties_the_bucket(instance: Instance, outside: Path, s3: Any) -> None:
+def test_permanent_deletion_empties_the_bucket(instance: Instance, outside: Path, s3: Any) -> None:
     (outside / "a.txt").write_text("a")
     artifact, twin = (ln.Artifact(outside / "a.txt", key=key).save() for key in ("a.txt", "b.txt"))
     artifact.delete(permanent=True)
@@ -364,7 +364,7 @@ def test_deleting_for_good_empties_the_bucket(instance: Instance, outside: Path,
     assert ln.Artifact.trash().count() == 0
 
 
-def test_an_object_cannot_lead_out_of_the_folder_it_is_fetched_to(
+def test_object_name_cannot_escape_the_download_folder(
     instance: Instance, bucket: str, s3: Any, in_tmp_path: Path
 ) -> None:
     s3.pipe(f"{bucket}/evil/ok.txt", b"ok")
@@ -383,7 +383,7 @@ def test_an_object_cannot_lead_out_of_the_folder_it_is_fetched_to(
 # What is here already, and what the bucket says
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(instance: Instance, outside: Path) -> None:
+def test_damaged_file_in_the_cache_is_downloaded_again(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("abc")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     cached = artifact.cache()
@@ -392,7 +392,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(instance: Instance, outsid
     assert artifact.load() == "abc"
 
 
-def test_a_link_in_the_cache_is_replaced(instance: Instance, outside: Path) -> None:
+def test_link_in_the_cache_is_replaced(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("abc")
     (outside / "precious.txt").write_text("abc")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
@@ -403,13 +403,13 @@ def test_a_link_in_the_cache_is_replaced(instance: Instance, outside: Path) -> N
     assert (outside / "precious.txt").read_text() == "abc"
 
 
-def test_the_cache_is_of_this_user_alone(instance: Instance, outside: Path) -> None:
+def test_cache_is_readable_by_its_owner_only(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("abc")
     ln.Artifact(outside / "a.txt", key="a.txt").save().cache()
     assert stat.S_IMODE((instance.folder / "cache").stat().st_mode) == 0o700
 
 
-def test_a_damaged_object_is_not_streamed(instance: Instance, s3: Any) -> None:
+def test_damaged_object_cannot_be_opened(instance: Instance, s3: Any) -> None:
     for name, data in (("same size", None), ("another size", b"x\n1\n")):
         frame = pd.DataFrame({"x": [1, 2, len(name)]})
         artifact = ln.Artifact.from_df(frame, key=f"{name}.csv").save()
@@ -421,7 +421,9 @@ def test_a_damaged_object_is_not_streamed(instance: Instance, s3: Any) -> None:
             artifact.open()
 
 
-def test_an_object_that_was_put_back_is_compared_and_opened(instance: Instance, s3: Any) -> None:
+def test_object_rewritten_with_the_same_bytes_is_verified_and_opened(
+    instance: Instance, s3: Any
+) -> None:
     artifact = ln.Artifact.from_df(pd.DataFrame({"x": [1, 2]}), key="t.csv").save()
     time.sleep(1.1)
     path = artifact.path.removeprefix("s3://")
@@ -429,7 +431,7 @@ def test_an_object_that_was_put_back_is_compared_and_opened(instance: Instance, 
     assert artifact.open().count_rows() == 2  # type: ignore[attr-defined]
 
 
-def test_nothing_below_another_prefix_of_the_bucket_is_removed(
+def test_object_below_another_prefix_of_the_bucket_cannot_be_removed(
     instance: Instance, bucket: str, s3: Any
 ) -> None:
     s3.pipe(f"{bucket}/precious.txt", b"precious")

@@ -57,7 +57,7 @@ def _mode(path: Path | str) -> int:
         (0o027, 0o644, 0o440),
     ],
 )
-def test_a_copy_is_no_wider_than_its_source(
+def test_copy_has_no_wider_permissions_than_its_source(
     instance: Instance,
     outside: Path,
     umask: Callable[[int], int],
@@ -71,7 +71,7 @@ def test_a_copy_is_no_wider_than_its_source(
     assert _mode(ln.Artifact(outside / "a.txt", key="a.txt").save().path) == expected
 
 
-def test_the_copy_of_a_folder_is_no_wider_than_it(
+def test_copy_of_a_folder_has_no_wider_permissions_than_its_source(
     instance: Instance, outside: Path, umask: Callable[[int], int]
 ) -> None:
     for name, folder_mode, file_mode in (
@@ -93,7 +93,7 @@ def test_the_copy_of_a_folder_is_no_wider_than_it(
     assert modes == {"private": (0o700, 0o400), "shared": (0o750, 0o440), "public": (0o755, 0o444)}
 
 
-def test_the_same_bytes_from_a_wider_source_are_readable_by_its_readers(
+def test_same_bytes_from_a_wider_source_widen_the_permissions_of_the_copy(
     instance: Instance, outside: Path, umask: Callable[[int], int]
 ) -> None:
     for name, mode in (("mine.txt", 0o600), ("ours.txt", 0o640)):
@@ -130,7 +130,7 @@ def _flip(location: Path | str) -> None:
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def test_a_damaged_copy_is_not_handed_out(instance: Instance, outside: Path) -> None:
+def test_damaged_copy_cannot_be_read(instance: Instance, outside: Path) -> None:
     (outside / "n.csv").write_text("x\n1\n")
     artifact = ln.Artifact(outside / "n.csv", key="n.csv").save()
     _flip(artifact.path)
@@ -142,7 +142,7 @@ def test_a_damaged_copy_is_not_handed_out(instance: Instance, outside: Path) -> 
 
 
 @pytest.mark.parametrize("damage", ["flipped", "removed", "added", "renamed"])
-def test_a_damaged_copy_of_a_folder_is_not_handed_out(
+def test_damaged_copy_of_a_folder_cannot_be_read(
     instance: Instance, outside: Path, damage: str
 ) -> None:
     for name in ("a.txt", "b.txt"):
@@ -162,7 +162,7 @@ def test_a_damaged_copy_of_a_folder_is_not_handed_out(
         artifact.cache()
 
 
-def test_a_copy_is_read_to_be_checked_only_if_it_was_touched(
+def test_copy_is_hashed_again_only_if_its_times_changed(
     instance: Instance, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (outside / "a.txt").write_text("a")
@@ -177,9 +177,7 @@ def test_a_copy_is_read_to_be_checked_only_if_it_was_touched(
     assert read.call_count == 1
 
 
-def test_what_is_said_to_be_typed_brings_a_damaged_copy_back(
-    instance: Instance, outside: Path
-) -> None:
+def test_suggested_commands_restore_a_damaged_copy(instance: Instance, outside: Path) -> None:
     (outside / "a.txt").write_text("a")
     artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
     _flip(artifact.path)
@@ -188,7 +186,7 @@ def test_what_is_said_to_be_typed_brings_a_damaged_copy_back(
     assert typed("load", "a.txt").stdout.strip() == str(artifact.path)
 
 
-def test_a_link_out_of_a_folder_is_saved_as_what_it_leads_to_and_no_wider(
+def test_link_out_of_a_folder_is_saved_as_its_target_with_its_permissions(
     instance: Instance, outside: Path, umask: Callable[[int], int]
 ) -> None:
     (outside / "d").mkdir()
@@ -200,7 +198,7 @@ def test_a_link_out_of_a_folder_is_saved_as_what_it_leads_to_and_no_wider(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else and comes back")
-def test_a_copy_that_somebody_else_may_not_read_is_said_to_be(
+def test_copy_not_readable_for_another_user_raises_unavailable(
     instance: Instance, outside: Path, umask: Callable[[int], int]
 ) -> None:
     folder = Path(tempfile.mkdtemp())

@@ -27,7 +27,7 @@ def _script(
     )
 
 
-def test_a_rerun_is_a_new_run_of_the_same_transform(instance: Instance, write: Write) -> None:
+def test_rerun_is_a_new_run_of_the_same_transform(instance: Instance, write: Write) -> None:
     for _ in range(2):
         _script(write, "a.py", "ln.track(params={'alpha': 1, 'api_key': 'k'})\nln.finish()\n")
     first, second = ln.Run.all().to_list()
@@ -53,7 +53,7 @@ def test_changed_code_is_a_new_version_of_the_transform(instance: Instance, writ
     assert ln.Transform.get(key="a.py").uid == new.uid
 
 
-def test_what_is_loaded_is_an_input_and_what_is_saved_an_output(
+def test_loaded_artifact_is_an_input_and_saved_artifact_an_output(
     instance: Instance, write: Write
 ) -> None:
     source = ln.Artifact(write("a.csv", "x\n1\n")).save()
@@ -69,7 +69,9 @@ def test_what_is_loaded_is_an_input_and_what_is_saved_an_output(
     assert source.run is None
 
 
-def test_the_same_bytes_made_again_keep_both_makers(instance: Instance, write: Write) -> None:
+def test_same_bytes_written_by_two_runs_are_an_output_of_both(
+    instance: Instance, write: Write
+) -> None:
     with ln.run("one") as first:
         artifact = ln.Artifact(write("a.txt", "x")).save()
     with ln.run("two") as second:
@@ -87,7 +89,7 @@ def test_the_same_bytes_made_again_keep_both_makers(instance: Instance, write: W
         ("raise ValueError('no luck')", 1, "failed"),
     ],
 )
-def test_a_script_is_closed_as_it_ended(
+def test_run_of_a_script_has_the_status_of_its_exit(
     instance: Instance, write: Write, end: str, code: int, status: str
 ) -> None:
     done = _script(write, "a.py", f"ln.track()\n{end}\n", check=False)
@@ -98,7 +100,7 @@ def test_a_script_is_closed_as_it_ended(
     assert (run.error == "ValueError: no luck") is (status == "failed")
 
 
-def test_a_killed_script_is_found_and_marked_lost(instance: Instance, write: Write) -> None:
+def test_run_of_a_killed_script_is_marked_lost(instance: Instance, write: Write) -> None:
     done = _script(
         write,
         "a.py",
@@ -111,7 +113,7 @@ def test_a_killed_script_is_found_and_marked_lost(instance: Instance, write: Wri
     assert ln.Run.one().status == "lost"
 
 
-def test_a_script_started_by_a_tracked_run_is_its_child(instance: Instance, write: Write) -> None:
+def test_script_started_by_a_tracked_run_is_its_child(instance: Instance, write: Write) -> None:
     parent = ln.track(ln.Transform(key="parent").save())
     _script(write, "child.py", "ln.track()\nln.finish()\n")
     ln.finish()
@@ -141,7 +143,7 @@ def test_steps_are_children_of_the_flow_and_fail_with_their_message(instance: In
     assert ln.Transform.filter(kind="step").count() == 1
 
 
-def test_async_flows_do_not_mix(instance: Instance, write: Write) -> None:
+def test_concurrent_async_flows_have_separate_runs(instance: Instance, write: Write) -> None:
     write("a.txt", "a"), write("b.txt", "b")
 
     @ln.flow
@@ -155,7 +157,7 @@ def test_async_flows_do_not_mix(instance: Instance, write: Write) -> None:
     assert len(set(asyncio.run(both()))) == 2
 
 
-def test_a_step_needs_a_run(instance: Instance) -> None:
+def test_step_and_finish_without_a_run_raise_not_tracked(instance: Instance) -> None:
     @ln.step
     def alone() -> None: ...
 
@@ -165,7 +167,7 @@ def test_a_step_needs_a_run(instance: Instance) -> None:
         ln.finish()
 
 
-def test_an_end_is_final(instance: Instance) -> None:
+def test_final_status_of_a_run_does_not_change(instance: Instance) -> None:
     run = ln.Run(ln.Transform(key="t").save()).save()
     assert run.status == "running"
     assert run.fail("no luck").status == "failed"
@@ -173,9 +175,7 @@ def test_an_end_is_final(instance: Instance) -> None:
     assert ln.Run.one().error == "no luck"
 
 
-def test_a_file_that_was_there_before_the_run_is_not_its_output(
-    instance: Instance, write: Write
-) -> None:
+def test_file_older_than_the_run_is_not_its_output(instance: Instance, write: Write) -> None:
     path = write("raw.csv", "x\n1\n")
     os.utime(path, (1, 1))
     ln.Artifact(path).save()
@@ -186,7 +186,7 @@ def test_a_file_that_was_there_before_the_run_is_not_its_output(
     assert run.output_artifacts.count() == 0
 
 
-def test_tracking_again_ends_the_run_before(instance: Instance) -> None:
+def test_second_track_ends_the_first_run(instance: Instance) -> None:
     first = ln.track(ln.Transform(key="t").save())
     second = ln.track(ln.Transform(key="t").save())
     ln.finish()

@@ -32,7 +32,7 @@ def _run(write: Write, name: str, text: str, *arguments: str, fails: bool = Fals
     return done.stderr
 
 
-def test_a_stem_keeps_the_transform_wherever_the_file_goes(
+def test_stem_uid_identifies_the_transform_wherever_its_file_is(
     instance: Instance, write: Write
 ) -> None:
     _run(write, "a.py", f"ln.track('{STEM}')\n")
@@ -47,7 +47,7 @@ def test_a_stem_keeps_the_transform_wherever_the_file_goes(
     assert ln.Transform.count() == 3
 
 
-def test_a_uid_pins_the_version_and_says_what_to_type_when_the_source_has_changed(
+def test_full_uid_pins_the_version_and_changed_source_names_the_next_uid(
     instance: Instance, write: Write
 ) -> None:
     _run(write, "a.py", f"ln.track('{STEM}0000')\n")
@@ -64,13 +64,13 @@ def test_a_uid_pins_the_version_and_says_what_to_type_when_the_source_has_change
 
 
 @pytest.mark.parametrize("uid", ["short", "Ab3dEf5hIj7l0", "Ab3dEf5hIj7-0000"])
-def test_a_uid_has_its_form(instance: Instance, uid: str) -> None:
+def test_malformed_transform_uid_is_refused(instance: Instance, uid: str) -> None:
     with pytest.raises(InvalidArgument, match="not the uid of a transform"):
         ln.track(uid, key="a.py")
     assert ln.Transform.count() == 0
 
 
-def test_a_key_that_is_known_by_another_stem_is_a_conflict(
+def test_key_of_a_transform_with_another_stem_uid_raises_conflict(
     instance: Instance, write: Write
 ) -> None:
     existing = ln.Transform(key="a.py").save()
@@ -78,7 +78,7 @@ def test_a_key_that_is_known_by_another_stem_is_a_conflict(
         ln.track(STEM, key="a.py")
 
 
-def test_a_script_that_was_renamed_is_the_same_and_one_that_was_copied_is_not(
+def test_renamed_script_is_the_same_transform_and_a_copied_one_is_not(
     instance: Instance, write: Write
 ) -> None:
     text = "import lamin_core as ln\nln.track()\n"
@@ -102,7 +102,7 @@ def test_a_script_that_was_renamed_is_the_same_and_one_that_was_copied_is_not(
     }
 
 
-def test_versions_by_hand(instance: Instance) -> None:
+def test_transform_versions_can_be_created_directly(instance: Instance) -> None:
     first_version = ln.Transform(
         key="caller", version="1.0", kind="pipeline", reference="https://example.org/c"
     ).save()
@@ -136,7 +136,9 @@ def test_versions_by_hand(instance: Instance) -> None:
     assert latest.uid == run.uid
 
 
-def test_what_is_said_of_the_run_is_kept(instance: Instance, write: Write) -> None:
+def test_context_and_track_arguments_are_recorded_with_the_run(
+    instance: Instance, write: Write
+) -> None:
     ln.Project(name="atlas").save()
     text = (
         '"""Count genes.\n\nSlowly."""\nimport datetime, pathlib\nimport numpy as np\n'
@@ -167,7 +169,7 @@ def test_what_is_said_of_the_run_is_kept(instance: Instance, write: Write) -> No
     assert ln.Run.count() == 1
 
 
-def test_the_project_may_be_said_by_the_environment(
+def test_project_is_read_from_the_environment(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ln.Project(name="atlas").save()
@@ -177,7 +179,7 @@ def test_the_project_may_be_said_by_the_environment(
     assert [project.name for project in run.projects] == ["atlas"]
 
 
-def test_a_run_has_values_for_features_from_its_beginning(instance: Instance) -> None:
+def test_track_sets_feature_values_of_the_run(instance: Instance) -> None:
     ln.Feature(name="temperature", dtype=float).save()
     run = ln.track(ln.Transform(key="t"), features={"temperature": 21.6})
     ln.finish()
@@ -192,7 +194,7 @@ def test_a_run_has_values_for_features_from_its_beginning(instance: Instance) ->
     ]
 
 
-def test_a_run_goes_on_when_that_is_asked_for(instance: Instance) -> None:
+def test_track_with_new_run_false_continues_the_run(instance: Instance) -> None:
     first = ln.track(key="a.py")
     ln.finish()
     again = ln.track(key="a.py", new_run=False)
@@ -201,7 +203,7 @@ def test_a_run_goes_on_when_that_is_asked_for(instance: Instance) -> None:
     assert (ln.Run.one().status, ln.track(key="a.py").uid != first.uid) == ("completed", True)
 
 
-def test_the_parent_may_be_said_by_uid(
+def test_parent_run_is_read_from_the_environment_by_uid(
     instance: Instance, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = ln.Run(ln.Transform(key="parent").save()).save()
@@ -220,7 +222,7 @@ def _git(*arguments: str) -> str:
     ).stdout.strip()
 
 
-def test_the_commit_is_known_where_there_is_a_repository(instance: Instance, write: Write) -> None:
+def test_commit_is_recorded_inside_a_git_repository(instance: Instance, write: Write) -> None:
     assert git.checkout(Path.cwd()) is None
     _git("init", "-q", "-b", "trunk")
     assert git.checkout(Path.cwd()) is None  # nothing is committed yet
@@ -244,7 +246,7 @@ def test_the_commit_is_known_where_there_is_a_repository(instance: Instance, wri
     assert checkout.facts() == expected | {"branch": None, "dirty": True}
 
 
-def test_git_is_quick_and_need_not_be_there(
+def test_checkout_without_a_valid_repository_or_git_is_none(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (in_tmp_path / ".git").mkdir()
@@ -253,7 +255,7 @@ def test_git_is_quick_and_need_not_be_there(
     assert git.checkout(in_tmp_path) is None
 
 
-def test_the_environment_says_what_is_installed_and_where_from(
+def test_packages_are_listed_with_their_origins(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = in_tmp_path / "site"
@@ -285,7 +287,7 @@ def test_the_environment_says_what_is_installed_and_where_from(
     assert "sqlalchemy" in versions
 
 
-def test_lock_files_belong_to_the_environment(instance: Instance, write: Write) -> None:
+def test_lock_files_are_part_of_the_environment(instance: Instance, write: Write) -> None:
     write(".git/HEAD", "")
     write("uv.lock", "version = 1\n")
     assert lock_files(Path.cwd() / "data") == {"uv.lock": "version = 1\n"}
@@ -300,7 +302,7 @@ def test_lock_files_belong_to_the_environment(instance: Instance, write: Write) 
     assert first.packages == second.packages == current_environment(Path.cwd()).packages
 
 
-def test_the_environment_is_read_quickly() -> None:
+def test_packages_are_listed_within_a_second() -> None:
     packages.cache_clear()
     begin = time.perf_counter()
     assert len(packages()) > 50

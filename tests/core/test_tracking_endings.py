@@ -30,14 +30,16 @@ ln.track({track})
 
 
 @pytest.fixture
-def begin(instance: Instance, write: Write) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start_script(
+    instance: Instance, write: Write
+) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start a script that tracks itself and then does this."""
     with ExitStack() as scripts:
-        yield lambda *args, **kwargs: scripts.enter_context(_begun(write, *args, **kwargs))
+        yield lambda *args, **kwargs: scripts.enter_context(_script_process(write, *args, **kwargs))
 
 
 @contextmanager
-def _begun(
+def _script_process(
     write: Write, then: str, before: str = "", track: str = ""
 ) -> Iterator[subprocess.Popen[str]]:
     path = write("a.py", SCRIPT.format(before=before, then=then, track=track))
@@ -51,7 +53,7 @@ def _begun(
             script.kill()
 
 
-def _ended(script: subprocess.Popen[str]) -> tuple[int, str | None, str | None]:
+def _run_end(script: subprocess.Popen[str]) -> tuple[int, str | None, str | None]:
     """The exit code, and status and error of the one run."""
     _, errors = script.communicate(timeout=120)
     run = ln.Run.filter(transform__key="a.py").one()
@@ -79,58 +81,58 @@ def _ended(script: subprocess.Popen[str]) -> tuple[int, str | None, str | None]:
         ("ln.context.run.abort()", 0, "aborted", "aborted"),
     ],
 )
-def test_the_exit_says_how_the_run_ended(
-    begin: Callable[..., subprocess.Popen[str]],
+def test_exit_code_and_exception_determine_the_status_of_the_run(
+    start_script: Callable[..., subprocess.Popen[str]],
     then: str,
     code: int,
     status: str,
     error: str | None,
 ) -> None:
-    assert _ended(begin(then)) == (code, status, error)
+    assert _run_end(start_script(then)) == (code, status, error)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_aborts_the_run_and_does_what_it_always_does(
-    begin: Callable[..., subprocess.Popen[str]], number: signal.Signals
+def test_signal_aborts_the_run_and_ends_the_process_as_usual(
+    start_script: Callable[..., subprocess.Popen[str]], number: signal.Signals
 ) -> None:
-    script = begin("print('ready', flush=True)\nln.step(time.sleep)(60)")
+    script = start_script("print('ready', flush=True)\nln.step(time.sleep)(60)")
     assert script.stdout is not None
     script.stdout.readline()
     _wait(lambda: ln.Run.count() == 2)
     script.send_signal(number)
-    code, status, error = _ended(script)
+    code, status, error = _run_end(script)
     assert (code, status) == (-number, "aborted")
     assert error == ("KeyboardInterrupt" if number is signal.SIGINT else f"ended by {number.name}")
     assert {run.status for run in ln.Run.all()} == {"aborted"}
 
 
-def test_a_signal_that_somebody_handles_is_theirs(
-    begin: Callable[..., subprocess.Popen[str]],
+def test_signal_handler_of_the_user_stays(
+    start_script: Callable[..., subprocess.Popen[str]],
 ) -> None:
     mine = "def mine(*_):\n    print('mine', flush=True)\nsignal.signal(signal.SIGTERM, mine)"
-    script = begin(
+    script = start_script(
         "os.kill(os.getpid(), signal.SIGTERM)\nassert signal.getsignal(signal.SIGTERM) is mine",
         before=mine,
     )
-    assert _ended(script) == (0, "completed", None)
+    assert _run_end(script) == (0, "completed", None)
 
 
-def test_signals_exits_and_streams_are_as_before_once_a_run_has_ended(
-    begin: Callable[..., subprocess.Popen[str]],
+def test_signal_handlers_exit_and_streams_are_restored_after_the_run(
+    start_script: Callable[..., subprocess.Popen[str]],
 ) -> None:
     look = "(signal.getsignal(signal.SIGTERM), sys.exit, sys.stdout, sys.stderr, sys.excepthook, dict(os.environ))"
-    script = begin(
+    script = start_script(
         f"here = {look}\nassert here[2:5] == before[2:5] != here[:2]\nln.finish()\nassert before == {look}",
         before=f"before = {look}",
     )
-    assert _ended(script) == (0, "completed", None)
+    assert _run_end(script) == (0, "completed", None)
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
-def test_an_end_without_a_word_is_found_later(
-    instance: Instance, begin: Callable[..., subprocess.Popen[str]], end: str
+def test_run_of_a_process_that_exits_abruptly_is_marked_lost(
+    instance: Instance, start_script: Callable[..., subprocess.Popen[str]], end: str
 ) -> None:
-    assert _ended(begin(end))[1] == "running"
+    assert _run_end(start_script(end))[1] == "running"
     assert instance.runs.find_lost() == 1
     run = ln.Run.one()
     assert (run.status, run.error) == ("lost", "the process ended without a word")
@@ -143,7 +145,7 @@ def set_columns(instance: Instance, run: ln.Run, **values: object) -> None:
         session.execute(update(ln.Run).where(ln.Run.id == run.id).values(**values))
 
 
-def test_a_run_is_lost_with_its_process_even_if_another_has_its_id_by_now(
+def test_run_is_lost_if_another_process_has_its_pid(
     instance: Instance,
 ) -> None:
     run = ln.Run(ln.Transform(key="t").save()).save()
@@ -160,16 +162,18 @@ def test_a_run_is_lost_with_its_process_even_if_another_has_its_id_by_now(
 @pytest.mark.parametrize(
     ("field", "value"), [("host", "elsewhere"), ("process_birth", "another/machine/1/2")]
 )
-def test_of_other_machines_nothing_is_said(instance: Instance, field: str, value: str) -> None:
+def test_run_on_another_machine_is_not_marked_lost(
+    instance: Instance, field: str, value: str
+) -> None:
     run = ln.Run(ln.Transform(key="t").save()).save()
     set_columns(instance, run, **{"pid": 2**22 + 1, field: value})  # more than Linux gives
     assert instance.runs.find_lost() == 0
 
 
-def test_the_log_is_kept_on_request(
-    begin: Callable[..., subprocess.Popen[str]], instance: Instance
+def test_report_true_saves_the_log(
+    start_script: Callable[..., subprocess.Popen[str]], instance: Instance
 ) -> None:
-    script = begin(
+    script = start_script(
         "print('out')\nprint('err', file=sys.stderr)\nraise ValueError('no luck')",
         track="report=True",
     )
@@ -196,10 +200,10 @@ print('six')
 """
 
 
-def test_the_log_has_what_started_programs_print(
-    begin: Callable[..., subprocess.Popen[str]],
+def test_log_contains_output_of_subprocesses(
+    start_script: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    script = begin(ALL_WAYS, before="import subprocess", track="report=True")
+    script = start_script(ALL_WAYS, before="import subprocess", track="report=True")
     out, errors = script.communicate(timeout=120)
     assert (out, errors) == ("one\ntwo\nthree\nfive\nFalse False\nsix\n", "four\n")
     text = ln.Run.one().report.load(is_run_input=False)
@@ -207,7 +211,7 @@ def test_the_log_has_what_started_programs_print(
     assert text.count("four\n") == 1
 
 
-def test_on_a_terminal_the_log_leaves_it_one(instance: Instance, write: Write) -> None:
+def test_output_with_a_log_is_still_a_terminal(instance: Instance, write: Write) -> None:
     then = ALL_WAYS
     path = write("a.py", SCRIPT.format(before="import subprocess", then=then, track="report=True"))
     shown, code = on_terminal(sys.executable, str(path))
@@ -221,11 +225,11 @@ def test_on_a_terminal_the_log_leaves_it_one(instance: Instance, write: Write) -
     assert "True True" in ln.Run.one().report.load(is_run_input=False)
 
 
-def test_a_program_that_outlives_the_script_can_still_print(
-    begin: Callable[..., subprocess.Popen[str]], in_tmp_path: Path
+def test_subprocess_that_outlives_the_script_can_still_print(
+    start_script: Callable[..., subprocess.Popen[str]], in_tmp_path: Path
 ) -> None:
     later = "while [ ! -e go ]; do sleep 0.1; done; echo later; echo $? > done"
-    script = begin(
+    script = start_script(
         f"subprocess.Popen(['sh', '-c', {later!r}])",
         before="import subprocess",
         track="report=True",
@@ -238,12 +242,12 @@ def test_a_program_that_outlives_the_script_can_still_print(
     assert (in_tmp_path / "done").read_text() == "0\n"
 
 
-def test_no_log_is_kept_unasked(begin: Callable[..., subprocess.Popen[str]]) -> None:
-    assert _ended(begin("print('out')")) == (0, "completed", None)
+def test_log_is_not_saved_by_default(start_script: Callable[..., subprocess.Popen[str]]) -> None:
+    assert _run_end(start_script("print('out')")) == (0, "completed", None)
     assert ln.Run.one().report is None
 
 
-def test_a_scheduled_run_starts_later(instance: Instance) -> None:
+def test_scheduled_run_starts_later(instance: Instance) -> None:
     run = ln.Run(
         ln.Transform(key="t").save(),
         status="scheduled",
@@ -270,7 +274,7 @@ def _wait(until: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_track_says_in_one_line_what_it_started_to_people_alone(
+def test_track_prints_one_line_on_a_terminal_only(
     instance: Instance, write: Callable[[str, str], Path]
 ) -> None:
     script = write("fit.py", "import lamin_core as ln\nln.track()\n")

@@ -48,7 +48,7 @@ def inner(number: int = 0) -> str:
     return ln.context.run.uid
 
 
-def test_a_generator_is_at_work_only_while_it_is_asked(instance: Instance) -> None:
+def test_generator_is_the_current_run_only_while_it_executes(instance: Instance) -> None:
     @ln.step
     def numbers(count: int) -> Generator[str, None, int]:
         for number in range(count):
@@ -70,7 +70,7 @@ def test_a_generator_is_at_work_only_while_it_is_asked(instance: Instance) -> No
     assert _runs("numbers")[0].params == {"count": 2}
 
 
-def test_a_generator_takes_what_is_sent_and_thrown_and_may_be_left_early(
+def test_generator_accepts_send_and_throw_and_may_be_closed_early(
     instance: Instance,
 ) -> None:
     @ln.flow
@@ -99,7 +99,7 @@ def test_a_generator_takes_what_is_sent_and_thrown_and_may_be_left_early(
     ]
 
 
-def test_async_generators_and_tasks_keep_their_parents_apart(instance: Instance) -> None:
+def test_async_generators_and_tasks_have_their_own_parents(instance: Instance) -> None:
     @ln.step
     async def numbers(count: int) -> AsyncIterator[int]:
         for number in range(count):
@@ -121,7 +121,7 @@ def test_async_generators_and_tasks_keep_their_parents_apart(instance: Instance)
         assert (child.params, child.children.count()) == ({"count": count}, count)
 
 
-def test_a_cancelled_task_is_aborted(instance: Instance) -> None:
+def test_cancelled_task_is_aborted(instance: Instance) -> None:
     @ln.flow
     async def sleep() -> None:
         await asyncio.sleep(60)
@@ -132,7 +132,9 @@ def test_a_cancelled_task_is_aborted(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize(("code", "status"), [(0, "completed"), (3, "failed")])
-def test_a_function_may_exit(instance: Instance, code: int, status: str) -> None:
+def test_exit_code_of_a_function_determines_its_status(
+    instance: Instance, code: int, status: str
+) -> None:
     @ln.flow
     def leave() -> None:
         sys.exit(code)
@@ -142,7 +144,9 @@ def test_a_function_may_exit(instance: Instance, code: int, status: str) -> None
     assert _runs("leave")[0].status == status
 
 
-def test_threads_belong_to_what_the_main_thread_is_at(instance: Instance) -> None:
+def test_runs_in_threads_are_children_of_the_current_run_of_the_main_thread(
+    instance: Instance,
+) -> None:
     @ln.step
     def middle() -> None:
         with ThreadPoolExecutor(4) as pool:
@@ -158,7 +162,7 @@ def test_threads_belong_to_what_the_main_thread_is_at(instance: Instance) -> Non
     assert _parents("inner") == ["middle"] * 8 + ["main"] * 2
 
 
-def test_flows_in_threads_are_apart(instance: Instance) -> None:
+def test_flows_in_threads_are_separate(instance: Instance) -> None:
     ready = threading.Barrier(4, timeout=30)
 
     @ln.flow
@@ -175,7 +179,7 @@ def test_flows_in_threads_are_apart(instance: Instance) -> None:
     )
 
 
-def test_between_two_flows_a_thread_has_to_be_told(instance: Instance) -> None:
+def test_thread_of_one_of_several_flows_needs_a_copied_context(instance: Instance) -> None:
     @ln.flow
     async def main(how: Callable[..., str]) -> str:
         await asyncio.sleep(0.01)
@@ -192,7 +196,7 @@ def test_between_two_flows_a_thread_has_to_be_told(instance: Instance) -> None:
     assert {run.parent.uid for run in _runs("inner")} < {run.uid for run in _runs("main")}
 
 
-def test_in_a_tracked_script_threads_belong_to_it(instance: Instance) -> None:
+def test_threads_of_a_tracked_script_are_children_of_its_run(instance: Instance) -> None:
     run = ln.track(ln.Transform(key="t"))
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(inner, range(2)))
@@ -231,7 +235,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_processes_belong_to_what_started_them(
+def test_runs_in_child_processes_are_children_of_the_starting_run(
     instance: Instance, write: Write, method: str
 ) -> None:
     write("child.py", "import lamin_core as ln\nln.track()\n")
@@ -252,7 +256,7 @@ def test_processes_belong_to_what_started_them(
     )
 
 
-class Contrary:
+class UnreadableObject:
     """An object of which nothing can be asked."""
 
     def __getattr__(self, name: str) -> Any:
@@ -269,14 +273,14 @@ def anything(
     """Takes arguments of every kind."""
 
 
-def test_any_argument_of_any_kind_is_kept_as_well_as_can_be(instance: Instance) -> None:
+def test_arguments_of_any_kind_are_recorded_in_short_form(instance: Instance) -> None:
     endless: list[Any] = []
     endless.append(endless)
     big = bytearray(10_000_000)
     began = time.monotonic()
     anything(
         big,
-        Contrary(),
+        UnreadableObject(),
         [0] * 10**7,
         endless,
         {"password": "hunter2"},
@@ -291,7 +295,7 @@ def test_any_argument_of_any_kind_is_kept_as_well_as_can_be(instance: Instance) 
     del params["rest"][1]
     assert params == {
         "first": "<bytearray>",
-        "second": "<Contrary>",
+        "second": "<UnreadableObject>",
         "rest": ["<list of 10000000 items>", {"password": "***"}],
         "only": "<str of 10000000 characters>",
         "usual": 4,
@@ -299,7 +303,7 @@ def test_any_argument_of_any_kind_is_kept_as_well_as_can_be(instance: Instance) 
     }
 
 
-def test_a_function_may_call_itself(instance: Instance) -> None:
+def test_recursive_function_has_a_run_per_call(instance: Instance) -> None:
     @ln.flow
     def factorial(number: int) -> int:
         return 1 if number < 2 else number * int(factorial(number - 1))
@@ -312,7 +316,7 @@ def test_a_function_may_call_itself(instance: Instance) -> None:
     assert above == {4: None, 3: 4, 2: 3, 1: 2}
 
 
-class Wordless(Exception):
+class UnprintableError(Exception):
     """An exception whose text cannot be had."""
 
     def __str__(self) -> str:
@@ -324,7 +328,7 @@ class Wordless(Exception):
     [
         (KeyboardInterrupt, "aborted", "KeyboardInterrupt"),
         (ValueError("no luck"), "failed", "ValueError: no luck"),
-        (Wordless, "failed", "Wordless"),
+        (UnprintableError, "failed", "UnprintableError"),
         (
             ValueError("postgresql://me:hunter2@db/x"),
             "failed",
@@ -332,7 +336,7 @@ class Wordless(Exception):
         ),
     ],
 )
-def test_an_error_goes_up_and_is_kept(
+def test_error_of_a_function_is_raised_and_recorded(
     instance: Instance, error: BaseException | type[BaseException], status: str, message: str
 ) -> None:
     @ln.flow
@@ -365,7 +369,7 @@ outer()
 @pytest.mark.parametrize(
     ("name", "status"), [("SIGTERM", "aborted"), ("SIGINT", "aborted"), ("SIGKILL", "lost")]
 )
-def test_a_signal_ends_all_that_is_open(
+def test_signal_ends_all_open_runs(
     instance: Instance, write: Write, name: str, status: str
 ) -> None:
     script = write("stopped.py", STOPPED.format(name=name))
@@ -376,7 +380,7 @@ def test_a_signal_ends_all_that_is_open(
     assert ln.Run.all().count() == 2
 
 
-def test_a_decorated_function_stays_what_it_was(instance: Instance) -> None:
+def test_decorated_function_keeps_its_name_signature_and_result(instance: Instance) -> None:
     assert (inner.__name__, inner.__module__) == ("inner", __name__)
 
     class Model:

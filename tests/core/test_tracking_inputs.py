@@ -25,7 +25,7 @@ def run(instance: Instance) -> ln.Run:
 
 
 @pytest.mark.parametrize("read", ["cache", "load", "open"])
-def test_the_reader_may_be_nobody_or_another_run(
+def test_is_run_input_may_be_false_or_another_run(
     source: ln.Artifact, run: ln.Run, read: str
 ) -> None:
     other = ln.Run(run.transform).save()
@@ -38,14 +38,14 @@ def test_the_reader_may_be_nobody_or_another_run(
     assert [artifact.uid for artifact in run.input_artifacts] == [source.uid]
 
 
-def test_what_could_not_be_read_is_no_input(source: ln.Artifact, run: ln.Run) -> None:
+def test_artifact_that_could_not_be_read_is_not_an_input(source: ln.Artifact, run: ln.Run) -> None:
     Path("a.csv").unlink()
     with pytest.raises(NotFound):
         source.load()
     assert run.input_artifacts.count() == 0
 
 
-def test_a_look_at_the_record_is_no_reading(source: ln.Artifact, run: ln.Run) -> None:
+def test_query_and_describe_do_not_make_an_input(source: ln.Artifact, run: ln.Run) -> None:
     artifact = ln.Artifact.get(key="a.csv")
     artifact.describe()
     assert artifact.path.name == "a.csv"

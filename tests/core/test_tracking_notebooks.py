@@ -50,9 +50,7 @@ def execute(instance: Instance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     return executed
 
 
-def test_a_notebook_is_a_run_with_its_source_and_its_page(
-    instance: Instance, execute: Execute
-) -> None:
+def test_notebook_run_has_its_source_and_html_report(instance: Instance, execute: Execute) -> None:
     execute(
         "import lamin_core as ln\nrun = ln.track(params={'n': 1})",
         "print('a' + 'bc')",
@@ -76,7 +74,9 @@ def test_a_notebook_is_a_run_with_its_source_and_its_page(
     assert run.cli_args is None
 
 
-def test_outputs_make_no_version_and_changed_cells_do(instance: Instance, execute: Execute) -> None:
+def test_outputs_do_not_make_a_notebook_version_and_changed_cells_do(
+    instance: Instance, execute: Execute
+) -> None:
     cells = ["import lamin_core as ln\nrun = ln.track()", "1 + 1", "_ = ln.finish()"]
     execute(*cells)
     subprocess.run(  # the saved file now has outputs and counts
@@ -88,7 +88,7 @@ def test_outputs_make_no_version_and_changed_cells_do(instance: Instance, execut
     assert ln.Run.filter(transform__version_tag=None).count() == 3
 
 
-def test_what_is_saved_in_the_meantime_is_the_source(instance: Instance, execute: Execute) -> None:
+def test_notebook_saved_during_the_run_is_the_source(instance: Instance, execute: Execute) -> None:
     change = (
         "import json, pathlib\npath = pathlib.Path('counts.ipynb')\nread = json.loads(path.read_text())\n"
         "read['cells'][1]['source'] += '\\n# saved later'\npath.write_text(json.dumps(read))"
@@ -103,7 +103,7 @@ def test_what_is_saved_in_the_meantime_is_the_source(instance: Instance, execute
     ("last", "status"),
     [("1 / 0", "failed"), ("try:\n    1 / 0\nexcept Exception:\n    pass", "completed")],
 )
-def test_a_kernel_that_ends_closes_the_run(
+def test_end_of_the_kernel_ends_the_run(
     instance: Instance, execute: Execute, last: str, status: str
 ) -> None:
     execute("import lamin_core as ln\nrun = ln.track()", last, fails=True)
@@ -114,9 +114,7 @@ def test_a_kernel_that_ends_closes_the_run(
     )
 
 
-def test_a_notebook_run_from_the_shell_is_found_by_the_command(
-    instance: Instance, execute: Execute
-) -> None:
+def test_notebook_run_by_nbconvert_is_recognized(instance: Instance, execute: Execute) -> None:
     execute("import lamin_core as ln\nrun = ln.track()", "_ = ln.finish()")
     Path("counts.ipynb").rename("moved.ipynb")
     command = [
@@ -137,7 +135,7 @@ def test_a_notebook_run_from_the_shell_is_found_by_the_command(
     assert ln.Transform.count() == 1
 
 
-def test_a_notebook_comes_back_to_be_worked_on(instance: Instance) -> None:
+def test_notebook_can_be_loaded_edited_and_tracked_again(instance: Instance) -> None:
     path = Path("counts.ipynb").absolute()
     nbformat.write(
         new_notebook(cells=[new_markdown_cell("# Count genes"), new_code_cell("1 + 1")]), path
@@ -159,6 +157,6 @@ def test_a_notebook_comes_back_to_be_worked_on(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', "{"])
-def test_what_is_no_notebook_is_refused(text: str) -> None:
+def test_text_that_is_not_a_notebook_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="not a notebook: "):
         notebooks.source(text)

@@ -33,9 +33,7 @@ def _edges(run: ln.Run) -> tuple[list[str | None], list[str | None]]:
     return first, second
 
 
-def test_files_that_arguments_name_are_noted_by_themselves(
-    instance: Instance, write: Write
-) -> None:
+def test_files_named_by_arguments_are_inputs_and_outputs(instance: Instance, write: Write) -> None:
     write("in.txt", "b\na\n")
     write("both.txt", "x\n")
     write("elsewhere.txt", "not an argument\n")
@@ -51,7 +49,9 @@ def test_files_that_arguments_name_are_noted_by_themselves(
     assert _edges(ln.Run.filter(transform__key="sed").one()) == (["both.txt"], ["both.txt"])
 
 
-def test_a_script_is_the_transform_with_what_it_starts(instance: Instance, write: Write) -> None:
+def test_script_is_the_transform_and_parent_of_started_processes(
+    instance: Instance, write: Write
+) -> None:
     write("child.py", "import lamin_core as ln\nln.track()\n")
     write("child.csv", "x\n")
     save = 'import lamin_core as ln; ln.Artifact("child.csv").save()'
@@ -100,7 +100,7 @@ def test_a_script_is_the_transform_with_what_it_starts(instance: Instance, write
         (["--output", "nothing.txt", "true"], 3, "failed", "there is no 'nothing.txt'"),
     ],
 )
-def test_it_exits_as_the_program_does(
+def test_lamin_run_exits_with_the_code_of_the_program(
     folder: Path, command: list[str], code: int, status: str, message: str
 ) -> None:
     typed("run", *command, code=code)
@@ -109,7 +109,7 @@ def test_it_exits_as_the_program_does(
     assert message in run.error
 
 
-def test_a_script_of_python_has_an_environment_and_a_program_has_none(
+def test_python_script_has_an_environment_and_other_programs_have_none(
     folder: Path, write: Write
 ) -> None:
     write("fit.py", "import sys; print(open(sys.argv[1]).read())\n")
@@ -122,7 +122,7 @@ def test_a_script_of_python_has_an_environment_and_a_program_has_none(
     assert (fit.transform.key, _edges(fit)) == ("fit.py", (["raw.csv"], []))
 
 
-def test_a_script_that_names_its_interpreter_is_run_by_that(folder: Path, write: Write) -> None:
+def test_script_with_a_shebang_is_run_by_its_interpreter(folder: Path, write: Write) -> None:
     write("other.py", "#!/bin/cat\nand this is no Python\n").chmod(0o755)
     done = subprocess.run([*LAMIN, "run", "other.py"], capture_output=True, text=True, check=True)
     assert done.stdout == "#!/bin/cat\nand this is no Python\n"
@@ -134,14 +134,14 @@ def test_a_script_that_names_its_interpreter_is_run_by_that(folder: Path, write:
     )
 
 
-def test_what_failed_has_read_and_has_written_nothing(folder: Path, write: Write) -> None:
+def test_failed_program_has_inputs_but_no_outputs(folder: Path, write: Write) -> None:
     write("in.txt", "1\n")
     write("half.sh", "cat $1 > $2; exit 3\n")
     typed("run", "half.sh", "in.txt", "half.txt", code=3)
     assert _edges(ln.Run.filter().one()) == (["in.txt"], [])
 
 
-def test_what_is_not_there_is_said_before_anything_runs(folder: Path) -> None:
+def test_missing_program_or_input_is_refused_before_anything_runs(folder: Path) -> None:
     assert "no program is called 'nix'" in typed("run", "nix", code=3).stderr
     assert (
         "no artifact or run is called 'gone.csv'"
@@ -153,7 +153,7 @@ def test_what_is_not_there_is_said_before_anything_runs(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_goes_to_the_program_and_closes_the_run(folder: Path, number: int) -> None:
+def test_signal_is_forwarded_to_the_program_and_ends_the_run(folder: Path, number: int) -> None:
     wait = "trap 'exit 130' INT; trap 'exit 143' TERM; echo in; while :; do sleep 0.05; done"
     with subprocess.Popen(
         [*LAMIN, "run", "bash", "-c", wait], stdout=subprocess.PIPE, text=True
@@ -165,7 +165,7 @@ def test_a_signal_goes_to_the_program_and_closes_the_run(folder: Path, number: i
     assert ln.Run.filter().one().status == "aborted"
 
 
-def test_a_run_whose_lamin_was_killed_is_lost(folder: Path) -> None:
+def test_run_of_a_killed_lamin_process_is_lost(folder: Path) -> None:
     command = [*LAMIN, "run", "bash", "-c", "echo in; read x"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -38,7 +38,7 @@ cat(ln$Artifact$get(ulabels__name = "good")$key)
 
 
 @pytest.mark.skipif(not _has("reticulate"), reason="R with reticulate is not installed")
-def test_a_script_of_r_tracks_itself(embedded: Instance, tmp_path: Path) -> None:
+def test_r_script_tracks_itself(embedded: Instance, tmp_path: Path) -> None:
     Path("raw.csv").write_text("gene,count\nCD8A,5\n")
     raw = ln.Artifact("raw.csv", key="raw.csv").save()
     Path("fit.R").write_text(SCRIPT)
@@ -80,7 +80,7 @@ cat("rows:", nrow(raw))
     reason="R with reticulate and rmarkdown is not installed",
 )
 @pytest.mark.parametrize("is_finished", [True, False])
-def test_a_rendered_document_is_the_report_of_its_run(
+def test_rendered_document_is_the_report_of_its_run(
     embedded: Instance, tmp_path: Path, is_finished: bool
 ) -> None:
     Path("raw.csv").write_text("gene,count\nCD8A,5\n")
@@ -118,7 +118,7 @@ ENDINGS = {
 
 
 @pytest.mark.skipif(not _has("reticulate"), reason="R with reticulate is not installed")
-def test_the_end_of_r_ends_the_run(embedded: Instance, tmp_path: Path) -> None:
+def test_end_of_the_r_process_ends_the_run(embedded: Instance, tmp_path: Path) -> None:
     processes = {}
     for name, (lines, *_) in ENDINGS.items():
         begin = (
@@ -156,6 +156,6 @@ def test_the_end_of_r_ends_the_run(embedded: Instance, tmp_path: Path) -> None:
         ([], None),
     ],
 )
-def test_the_script_of_a_command_of_r(words: list[str], file: str | None) -> None:
+def test_parse_r_command_finds_the_script(words: list[str], file: str | None) -> None:
     script = parse_r_command(words)
     assert (None if script is None else script.file) == file

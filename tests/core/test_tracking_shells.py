@@ -30,7 +30,7 @@ def _sh(
 
 
 @pytest.mark.parametrize("shell", ["bash", "sh"])
-def test_a_script_is_a_run_and_what_it_starts_belongs_to_it(
+def test_shell_script_is_a_run_and_parent_of_started_processes(
     instance: Instance, write: Write, shell: str
 ) -> None:
     write("child.py", CHILD)
@@ -64,7 +64,7 @@ def test_a_script_is_a_run_and_what_it_starts_belongs_to_it(
         ("lamin track > /dev/null; lamin finish", "completed", None),
     ],
 )
-def test_a_script_is_closed_as_it_ended(
+def test_run_of_a_shell_script_has_the_status_of_its_exit(
     instance: Instance, write: Write, end: str, status: str, error: str | None
 ) -> None:
     _sh(write, f"uid=$(lamin track)\nset -e\n{end}\n")
@@ -74,7 +74,7 @@ def test_a_script_is_closed_as_it_ended(
     assert ln.Run.filter(status="running").count() == 0
 
 
-def test_a_script_may_tell_what_it_starts_by_variables(instance: Instance, write: Write) -> None:
+def test_track_export_passes_the_parent_run_by_variables(instance: Instance, write: Write) -> None:
     inner = write("inner.sh", "lamin track\nlamin finish\n")
     done = _sh(
         write,
@@ -91,7 +91,7 @@ def test_a_script_may_tell_what_it_starts_by_variables(instance: Instance, write
     )
 
 
-def test_what_is_no_script_needs_a_key_and_what_is_not_tracked_cannot_be_finished(
+def test_track_without_a_script_needs_a_key_and_finish_needs_a_run(
     instance: Instance,
 ) -> None:
     commands = "lamin track; lamin finish; lamin track --key typed; lamin finish"
@@ -101,7 +101,7 @@ def test_what_is_no_script_needs_a_key_and_what_is_not_tracked_cannot_be_finishe
     assert (ln.Run.one().transform.key, ln.Run.one().status) == ("typed", "completed")
 
 
-def test_a_script_comes_back_to_be_worked_on(
+def test_script_can_be_loaded_and_tracked_again(
     instance: Instance, write: Write, tmp_path: Path
 ) -> None:
     script = write("sub/job.sh", "lamin track --key a/job.sh\nlamin finish\n")
@@ -125,9 +125,7 @@ def test_a_script_comes_back_to_be_worked_on(
         bring_back(ln.Transform(key="p", source_code="x").save(), target)
 
 
-def test_bring_back_writes_through_no_link_and_into_no_other_folder(
-    instance: Instance, tmp_path: Path
-) -> None:
+def test_bring_back_refuses_links_and_other_folders(instance: Instance, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "fit.py").symlink_to(tmp_path / "nothing.py")

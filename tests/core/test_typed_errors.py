@@ -281,7 +281,7 @@ def _bare_errors(calls: dict[str, Call], step: int) -> Counter[str]:
     return bare
 
 
-def test_calls_with_values_of_any_kind_work_or_raise_errors_of_ours(
+def test_calls_with_values_of_any_kind_work_or_raise_lamin_errors(
     calls: dict[str, Call], capsys: Any
 ) -> None:
     assert len(calls) > 150

@@ -31,7 +31,7 @@ def saved(write: Write, instance: Instance) -> Callable[[str], ln.Artifact]:
     return lambda text: _saved(write, text)
 
 
-def test_next_version_after_a_deleted_one_has_the_next_number(
+def test_version_after_a_deleted_version_has_the_next_number(
     saved: Callable[[str], ln.Artifact],
 ) -> None:
     first, second = saved("one"), saved("two")
@@ -45,7 +45,7 @@ def test_next_version_after_a_deleted_one_has_the_next_number(
     assert saved("four").number == 3
 
 
-def test_series_without_versions_goes_on_counting(
+def test_series_without_versions_continues_its_numbers(
     instance: Instance, saved: Callable[[str], ln.Artifact]
 ) -> None:
     first = saved("one")
@@ -60,7 +60,7 @@ def test_series_without_versions_goes_on_counting(
         ln.Artifact.get(first.stem_uid + "00zz")
 
 
-def test_rebuild_gives_no_number_of_a_deleted_version(instance: Instance) -> None:
+def test_rebuild_does_not_reuse_uids_of_deleted_versions(instance: Instance) -> None:
     def event(number: int) -> dict[str, Any]:
         facet = {
             "_producer": "urn:x",
@@ -103,7 +103,7 @@ def test_rebuild_gives_no_number_of_a_deleted_version(instance: Instance) -> Non
     assert {first.uid, second.uid, third.uid}.isdisjoint(ln.Artifact.all().list("uid"))
 
 
-def test_deleted_transforms_and_collections_keep_their_uids(
+def test_uids_of_deleted_transforms_and_collections_are_not_reused(
     instance: Instance, saved: Callable[[str], ln.Artifact]
 ) -> None:
     ln.Transform(key="a.py", source_code="1").save()
@@ -124,7 +124,7 @@ def test_deleted_transforms_and_collections_keep_their_uids(
         ln.Collection.get(larger.uid)
 
 
-def test_writers_at_once_give_no_uid_twice(instance: Instance, write: Write) -> None:
+def test_concurrent_writers_never_reuse_a_uid(instance: Instance, write: Write) -> None:
     def save_and_delete(number: int) -> str:
         artifact = _saved(write, f"text {number}")
         uid: str = artifact.uid

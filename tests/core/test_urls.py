@@ -35,9 +35,7 @@ SECRETS = [
 ]
 
 
-def test_a_url_that_shows_a_secret_is_refused(
-    instance: Instance, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_url_with_a_secret_is_refused(instance: Instance, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="lamin")
     for url in SECRETS:
         for make in (
@@ -57,7 +55,7 @@ def test_a_url_that_shows_a_secret_is_refused(
     assert not ln.Storage.filter(root__contains="s3cr3t").exists()
 
 
-def test_the_keys_of_a_store_are_in_no_table_log_or_error(
+def test_keys_of_a_storage_are_in_no_table_log_or_error(
     in_tmp_path: Path,
     outside: Path,
     home: Path,
@@ -67,7 +65,7 @@ def test_the_keys_of_a_store_are_in_no_table_log_or_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="lamin")
-    _let_the_user_say(home, key="AKIAIOSFODNN7EXAMPLE", secret=SECRET, endpoint_url=endpoint)
+    _write_storages_toml(home, key="AKIAIOSFODNN7EXAMPLE", secret=SECRET, endpoint_url=endpoint)
     fs, _ = object_store.filesystem("s3://of-the-file")
     if not fs.exists("of-the-file"):
         fs.mkdir("of-the-file")
@@ -77,7 +75,7 @@ def test_the_keys_of_a_store_are_in_no_table_log_or_error(
         with ln.run("step"):
             artifact = ln.Artifact(outside / "a.txt", key="a.txt").save()
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        _let_the_user_say(
+        _write_storages_toml(
             home, key="AKIAIOSFODNN7EXAMPLE", secret=SECRET, endpoint_url="http://127.0.0.1:9"
         )
         with pytest.raises(LaminError, match="cannot be reached") as failure:
@@ -99,7 +97,7 @@ def test_the_keys_of_a_store_are_in_no_table_log_or_error(
         new_instance.db.dispose()
 
 
-def _let_the_user_say(home: Path, **options: str) -> None:
+def _write_storages_toml(home: Path, **options: str) -> None:
     file = home / ".config" / "lamin" / "storages.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(
@@ -112,7 +110,7 @@ def _let_the_user_say(home: Path, **options: str) -> None:
     )
 
 
-def test_a_library_that_is_missing_is_named(instance: Instance) -> None:
+def test_missing_storage_library_is_named(instance: Instance) -> None:
     for url, library in (
         ("gs://b/a.csv", "gcsfs"),
         ("hf://datasets/a/b.csv", "huggingface_hub"),
@@ -127,7 +125,7 @@ def test_a_library_that_is_missing_is_named(instance: Instance) -> None:
     assert ln.Artifact.count() == 0
 
 
-def test_a_scheme_that_nobody_knows_is_said(instance: Instance) -> None:
+def test_unknown_url_scheme_is_refused(instance: Instance) -> None:
     with pytest.raises(InvalidArgument, match="Protocol not known: nonsense"):
         ln.Artifact("nonsense://somewhere/a.csv")
     with pytest.raises(InvalidArgument, match="not a URL"):
@@ -165,7 +163,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]
     thread.join()
 
 
-def test_what_is_on_the_web_is_read_where_it_lies(
+def test_web_file_is_registered_in_place_and_read(
     instance: Instance, site: tuple[Path, str]
 ) -> None:
     folder, address = site
@@ -187,9 +185,7 @@ def test_what_is_on_the_web_is_read_where_it_lies(
         ln.Storage(address).save()
 
 
-def test_what_was_changed_on_the_web_is_found_out(
-    instance: Instance, site: tuple[Path, str]
-) -> None:
+def test_changed_web_file_is_detected(instance: Instance, site: tuple[Path, str]) -> None:
     folder, address = site
     (folder / "tagged.txt").write_text("old")
     old = ln.Artifact(f"{address}/tagged.txt").save()
@@ -213,7 +209,7 @@ def test_what_was_changed_on_the_web_is_found_out(
     ]
 
 
-def test_a_server_that_is_down_is_said(instance: Instance) -> None:
+def test_unreachable_web_server_raises_with_the_url(instance: Instance) -> None:
     with pytest.raises((NotFound, Unavailable), match=r"127\.0\.0\.1:9/a\.csv"):
         ln.Artifact("http://127.0.0.1:9/a.csv")
 
@@ -221,20 +217,20 @@ def test_a_server_that_is_down_is_said(instance: Instance) -> None:
 # On this machine, and in memory
 
 
-def test_a_file_url_is_the_path_it_means(instance: Instance, outside: Path) -> None:
+def test_file_url_is_read_as_its_path(instance: Instance, outside: Path) -> None:
     for name in ("a b.txt", "50%.txt", "ü#?.txt"):
         (outside / name).write_text(name)
         assert ln.Artifact((outside / name).as_uri(), key="a.txt").save().load() == name
 
 
-def test_a_storage_by_a_file_url_is_the_folder(instance: Instance, outside: Path) -> None:
+def test_storage_by_file_url_has_the_path_as_root(instance: Instance, outside: Path) -> None:
     assert ln.Storage((outside / "a b").as_uri()).save().root == str(outside / "a b")
 
 
 # An endpoint of one's own
 
 
-def test_an_endpoint_comes_from_a_profile(
+def test_endpoint_is_read_from_an_aws_profile(
     in_tmp_path: Path, outside: Path, home: Path, endpoint: str
 ) -> None:
     (home / ".aws").mkdir()
@@ -243,7 +239,7 @@ def test_an_endpoint_comes_from_a_profile(
     )
     keys = f"aws_access_key_id = {KEYS['AWS_ACCESS_KEY_ID']}\naws_secret_access_key = {SECRET}\n"
     (home / ".aws" / "credentials").write_text(f"[minio]\n{keys}")
-    _let_the_user_say(home, profile="minio")
+    _write_storages_toml(home, profile="minio")
     fs, _ = object_store.filesystem("s3://of-the-file")
     if not fs.exists("of-the-file"):
         fs.mkdir("of-the-file")

@@ -26,7 +26,7 @@ def _at(second: int) -> datetime:
     return T + timedelta(seconds=second)
 
 
-def test_writers_make_versions_and_readers_find_them() -> None:
+def test_writes_make_versions_and_reads_match_them() -> None:
     seen = [
         Observation(_at(1), "input", 1, run_id=1, edge_id=1),
         Observation(_at(2), "output", 2, run_id=2, edge_id=2),
@@ -44,14 +44,14 @@ def test_writers_make_versions_and_readers_find_them() -> None:
     ]
 
 
-def test_unverified_writes_are_told_apart_by_their_runs() -> None:
+def test_unverified_writes_of_two_runs_are_two_versions() -> None:
     seen = [Observation(_at(n), "output", None, run_id=n, edge_id=n) for n in (1, 2)]
     assert [v.writer for v in fold(seen)] == [1, 2]
     looked = [*seen, Observation(_at(3), "input", 9, run_id=3, edge_id=3)]
     assert [(v.content_id, v.writer) for v in fold(looked)] == [(None, 1), (9, 2)]
 
 
-def test_who_reads_and_writes_at_one_moment_read_first() -> None:
+def test_read_and_write_at_the_same_time_are_ordered_read_first() -> None:
     seen = [Observation(_at(1), "output", 2, 1, 1), Observation(_at(1), "input", 1, 1, 2)]
     assert [v.content_id for v in fold(seen)] == [1, 2]
 
@@ -113,7 +113,7 @@ def _recorded_view(folder: Path, facts: list[RunFacts], name: str) -> str:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(runs=_RUNS, order=st.randoms(use_true_random=False))
-def test_any_order_of_arrival_gives_the_same_registry(
+def test_order_of_arrival_does_not_change_the_registry(
     tmp_path_factory: pytest.TempPathFactory, runs: list[Any], order: Any
 ) -> None:
     facts = [_facts(number, run) for number, run in enumerate(runs)]

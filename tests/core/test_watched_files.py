@@ -40,7 +40,9 @@ def _script(write: Write, text: str, **environment: str) -> ln.Run:
     return ln.Run.filter(transform__key="job.py").order_by("-started_at")[0]
 
 
-def test_files_of_a_script_are_its_inputs_and_outputs(instance: Instance, write: Write) -> None:
+def test_files_opened_by_a_script_are_its_inputs_and_outputs(
+    instance: Instance, write: Write
+) -> None:
     write("raw.txt", "b\n")
     write("update.txt", "1\n")
     write("appended.txt", "1\n")
@@ -72,7 +74,7 @@ except FileNotFoundError:
     assert outputs == {("out.txt", "0000"), ("atomic.txt", "0000"), *written}
 
 
-def test_a_file_that_every_run_writes_anew_is_no_input(instance: Instance, write: Write) -> None:
+def test_file_overwritten_by_every_run_is_not_an_input(instance: Instance, write: Write) -> None:
     write("raw.txt", "1\n")
     for count in ("1", "2"):
         run = _script(write, f'open("out.txt", "w").write(open("raw.txt").read() + "{count}")')
@@ -99,7 +101,7 @@ def test_a_file_that_every_run_writes_anew_is_no_input(instance: Instance, write
     ],
     ids=lambda value: value if value.replace(".", "").isalnum() else value[2:14],
 )
-def test_files_that_a_library_opens_are_noted(
+def test_files_opened_by_a_library_are_recorded(
     in_tmp_path: Path, write: Write, library: str, write_and_read: str
 ) -> None:
     pytest.importorskip(library)
@@ -132,7 +134,7 @@ def _write_old_files(library: str) -> None:
         zarr.save("old.zarr", np.zeros(3))  # type: ignore[arg-type]
 
 
-def test_each_step_has_the_files_that_it_opens_itself(instance: Instance, write: Write) -> None:
+def test_each_step_has_its_opened_files(instance: Instance, write: Write) -> None:
     write("raw.txt", "1\n")
 
     @ln.step
@@ -157,7 +159,9 @@ def test_each_step_has_the_files_that_it_opens_itself(instance: Instance, write:
     }
 
 
-def test_threads_and_forked_processes_belong_to_the_run(instance: Instance, write: Write) -> None:
+def test_files_of_threads_and_forked_processes_belong_to_the_run(
+    instance: Instance, write: Write
+) -> None:
     text = """
 import multiprocessing, threading
 def save(name): open(name, "w").write(name)
@@ -171,7 +175,9 @@ for worker in (process, thread):
     assert {key for key, _ in outputs} == {"thread.txt", "process.txt"}
 
 
-def test_what_is_saved_or_loaded_is_noted_as_that_alone(instance: Instance, write: Write) -> None:
+def test_saved_or_loaded_file_is_recorded_only_as_that_artifact(
+    instance: Instance, write: Write
+) -> None:
     write("known.txt", "1\n")
     ln.Artifact("known.txt", run=False).save()
     text = """
@@ -183,14 +189,12 @@ open(ln.Artifact.get(key="known.txt").cache()).read()
     assert (inputs, outputs) == ({("known.txt", "0000")}, {("tables/a.txt", "0000")})
 
 
-def test_nothing_is_noted_where_the_setting_says_so(instance: Instance, write: Write) -> None:
+def test_files_are_not_watched_if_the_setting_is_off(instance: Instance, write: Write) -> None:
     run = _script(write, 'open("out.txt", "w").close()', LAMIN_WATCH_FILES="no")
     assert _edges(run) == (set(), set())
 
 
-def test_a_run_that_fails_has_read_and_has_written_nothing(
-    instance: Instance, write: Write
-) -> None:
+def test_failed_run_has_inputs_but_no_outputs(instance: Instance, write: Write) -> None:
     write("raw.txt", "1\n")
 
     @ln.flow
@@ -203,7 +207,7 @@ def test_a_run_that_fails_has_read_and_has_written_nothing(
     assert _edges(ln.Run.filter().one()) == ({("raw.txt", "0000")}, set())
 
 
-def test_what_was_noted_is_said_on_a_terminal_and_never_in_a_log(
+def test_recorded_files_are_reported_on_a_terminal_but_not_in_a_log(
     in_tmp_path: Path, write: Write
 ) -> None:
     ln.setup.init("./data")
@@ -218,7 +222,9 @@ def test_what_was_noted_is_said_on_a_terminal_and_never_in_a_log(
 # `lamin run`.
 
 
-def test_a_program_that_rewrites_its_argument_has_read_it(instance: Instance, write: Write) -> None:
+def test_argument_rewritten_by_a_program_is_an_input_and_an_output(
+    instance: Instance, write: Write
+) -> None:
     write("x.txt", "b\na\n")
     typed("run", "sort", "--output=x.txt", "x.txt")
     assert _edges(ln.Run.filter().one()) == ({("x.txt", "0000")}, {("x.txt", "0001")})
@@ -235,7 +241,7 @@ def test_a_program_that_rewrites_its_argument_has_read_it(instance: Instance, wr
         (["--output", "x.txt", "bash", "-c", "echo new > x.txt"], False),
     ],
 )
-def test_what_a_program_rewrites_is_an_input_only_if_it_read_it(
+def test_file_rewritten_by_a_program_is_an_input_only_if_it_was_read(
     in_tmp_path: Path, write: Write, command: list[str], reads: bool
 ) -> None:
     ln.setup.init("./data")
@@ -250,7 +256,9 @@ def test_what_a_program_rewrites_is_an_input_only_if_it_read_it(
     assert outputs == {("x.txt", "0001")}
 
 
-def test_a_python_program_is_watched_and_does_not_notice(instance: Instance, write: Write) -> None:
+def test_python_program_is_watched_unless_no_watch_is_given(
+    instance: Instance, write: Write
+) -> None:
     write("raw.txt", "1\n")
     write("fit.py", "import child\nprint(open('raw.txt').read(), file=open('out.txt', 'w'))\n")
     write("child.py", "import sys\nassert not [path for path in sys.path if 'watching' in path]\n")
@@ -261,7 +269,7 @@ def test_a_python_program_is_watched_and_does_not_notice(instance: Instance, wri
     assert _edges(ln.Run.all().order_by("-started_at")[0]) == (set(), set())
 
 
-def test_the_users_own_sitecustomize_runs_as_well(in_tmp_path: Path, write: Write) -> None:
+def test_sitecustomize_of_the_user_is_run(in_tmp_path: Path, write: Write) -> None:
     ln.setup.init("./data")
     write("own/sitecustomize.py", "print('mine')\n")
     write("fit.py", "import sitecustomize\nprint(sitecustomize.__file__)\n")
@@ -271,7 +279,7 @@ def test_the_users_own_sitecustomize_runs_as_well(in_tmp_path: Path, write: Writ
     assert done.stdout.splitlines() == ["mine", "mine", own]  # of `lamin`, and of the program
 
 
-def test_a_tracked_script_has_its_files_itself_also_under_lamin_run(
+def test_tracked_script_under_lamin_run_has_its_files_itself(
     in_tmp_path: Path, write: Write
 ) -> None:
     ln.setup.init("./data")
@@ -285,7 +293,7 @@ _PIPELINE = "sort raw.txt > sorted.txt; sed -i s/a/z/ sorted.txt; mv sorted.txt 
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
-def test_any_program_is_watched_where_that_is_asked_for(instance: Instance, write: Write) -> None:
+def test_watch_option_records_files_of_any_program(instance: Instance, write: Write) -> None:
     write("raw.txt", "b\na\n")
     typed("run", "--watch", "bash", "-c", _PIPELINE)
     typed("run", "bash", "-c", _PIPELINE)
@@ -294,7 +302,7 @@ def test_any_program_is_watched_where_that_is_asked_for(instance: Instance, writ
     assert plain == (set(), set())
 
 
-def test_strace_watches_where_there_is_no_compiler(
+def test_strace_is_used_if_there_is_no_compiler(
     in_tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if shutil.which("strace") is None:
@@ -307,7 +315,7 @@ def test_strace_watches_where_there_is_no_compiler(
     assert _edges(ln.Run.filter().one()) == ({("raw.txt", "0000")}, {("final.txt", "0000")})
 
 
-def test_where_nothing_can_watch_it_is_said_before_anything_runs(
+def test_watch_without_compiler_and_strace_is_refused_before_anything_runs(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ln.setup.init("./data")

@@ -55,7 +55,7 @@ def _state(artifact: ln.Artifact) -> tuple[Any, ...]:
     return (artifact.description, labels, artifact.features.get_values())
 
 
-def test_a_form_changes_description_labels_features_and_notes(
+def test_edit_form_changes_description_labels_features_and_notes(
     instance: Instance, artifact: ln.Artifact
 ) -> None:
     client = _client(instance, is_writable=True)
@@ -90,7 +90,7 @@ def test_a_form_changes_description_labels_features_and_notes(
         assert session.query(Note).count() == 0
 
 
-def test_a_form_is_all_or_nothing(instance: Instance, artifact: ln.Artifact) -> None:
+def test_invalid_edit_form_changes_nothing(instance: Instance, artifact: ln.Artifact) -> None:
     client = _client(instance, is_writable=True)
     path = f"/artifact/{artifact.uid}/edit"
     form = _fields(client.get(path).text)
@@ -112,7 +112,9 @@ def test_a_form_is_all_or_nothing(instance: Instance, artifact: ln.Artifact) -> 
     assert ln.ULabel.filter(name="new").count() == 0
 
 
-def test_nobody_edits_without_leave_or_token(instance: Instance, artifact: ln.Artifact) -> None:
+def test_edit_without_permission_or_token_is_refused(
+    instance: Instance, artifact: ln.Artifact
+) -> None:
     path = f"/artifact/{artifact.uid}"
     reader = _client(instance, is_writable=False)
     assert "/edit" not in reader.get(path).text
@@ -137,7 +139,9 @@ def test_nobody_edits_without_leave_or_token(instance: Instance, artifact: ln.Ar
     assert writer.get("/artifact/nothing/edit").status_code == 404
 
 
-def test_a_key_may_edit_and_none_is_asked_for(instance: Instance, artifact: ln.Artifact) -> None:
+def test_edit_with_an_api_key_is_accepted_and_without_is_unauthorized(
+    instance: Instance, artifact: ln.Artifact
+) -> None:
     key = api_keys.create(instance.db, "ada")
     path = f"/artifact/{artifact.uid}/edit"
     client = _client(instance, is_writable=True)
@@ -149,7 +153,7 @@ def test_a_key_may_edit_and_none_is_asked_for(instance: Instance, artifact: ln.A
     assert _state(artifact)[0] == "by ada"
 
 
-def test_every_kind_of_record_takes_notes(instance: Instance, artifact: ln.Artifact) -> None:
+def test_every_kind_of_record_can_have_notes(instance: Instance, artifact: ln.Artifact) -> None:
     code = ln.Transform(key="fit.py", source_code="x = 1\n").save()
     run = ln.Run(code).save()
     records = {

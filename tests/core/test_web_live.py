@@ -20,7 +20,7 @@ def _read_by(artifact: ln.Artifact, name: str) -> ln.Run:
     return run
 
 
-def test_lineage_is_read_again_only_after_a_commit(instance: Instance) -> None:
+def test_lineage_is_queried_again_only_after_a_commit(instance: Instance) -> None:
     maker = ln.Run(ln.Transform(key="first.py").save()).save()
     Path("a.txt").write_text("a")
     artifact = ln.Artifact("a.txt", run=maker).save()
@@ -47,7 +47,7 @@ def test_lineage_is_read_again_only_after_a_commit(instance: Instance) -> None:
     another.db.dispose()
 
 
-def test_viewers_of_a_page_share_one_answer_to_a_change(instance: Instance) -> None:
+def test_viewers_of_a_page_share_one_response_per_change(instance: Instance) -> None:
     client = serve(instance)
     sent: list[str] = []
 

@@ -37,7 +37,7 @@ class Links(HTMLParser):
         self.text += data
 
 
-def test_every_page_answers_with_few_statements_and_bytes(story: Story) -> None:
+def test_every_page_needs_few_statements_and_bytes(story: Story) -> None:
     from .web_story import statements
 
     for path in story.paths:
@@ -49,7 +49,7 @@ def test_every_page_answers_with_few_statements_and_bytes(story: Story) -> None:
         assert f"lamin-core {ln.__version__} " in response.text, path
 
 
-def test_every_page_has_the_same_data_as_json(story: Story) -> None:
+def test_every_page_has_a_json_version(story: Story) -> None:
     for path in story.paths:
         address, _, query = path.partition("?")
         address = "/home" if address == "/" else address
@@ -60,7 +60,7 @@ def test_every_page_has_the_same_data_as_json(story: Story) -> None:
         assert not [name for name in response.json() if name.startswith("_")]
 
 
-def test_every_link_of_every_page_leads_somewhere(story: Story) -> None:
+def test_every_link_of_every_page_works(story: Story) -> None:
     seen: set[str] = set()
     waiting = ["/"]
     while waiting:
@@ -81,7 +81,7 @@ def test_every_link_of_every_page_leads_somewhere(story: Story) -> None:
     assert f"/artifact/{story.artifacts['csv']}/lineage" in seen
 
 
-def test_the_front_page_of_an_empty_registry_says_what_to_type(instance: Any) -> None:
+def test_front_page_of_an_empty_registry_shows_first_commands(instance: Any) -> None:
     pytest.importorskip("prometheus_client", reason="the extra server is not installed")
     from .web_story import serve
 
@@ -90,7 +90,7 @@ def test_the_front_page_of_an_empty_registry_says_what_to_type(instance: Any) ->
         assert line in page
 
 
-def test_the_front_page_shows_what_failed_and_what_is_new(story: Story) -> None:
+def test_front_page_shows_failed_runs_and_newest_artifacts(story: Story) -> None:
     data = story.client.get("/home.json").json()
     assert [run["uid"] for run in data["failed"]] == [story.runs["failed"]]
     assert data["running"] == []
@@ -114,7 +114,9 @@ def test_the_front_page_shows_what_failed_and_what_is_new(story: Story) -> None:
         ("pipetted twice", "artifact"),
     ],
 )
-def test_search_finds_every_kind_and_forgives_a_typo(story: Story, text: str, kind: str) -> None:
+def test_search_page_finds_every_kind_and_tolerates_typos(
+    story: Story, text: str, kind: str
+) -> None:
     results = story.client.get("/search.json", params={"q": text}).json()["results"]
     assert results, text
     assert results[0]["kind"] == kind
@@ -123,14 +125,14 @@ def test_search_finds_every_kind_and_forgives_a_typo(story: Story, text: str, ki
     assert page.text.count("<h1>") == 1
 
 
-def test_search_finds_nothing_for_nothing_and_takes_any_text(story: Story) -> None:
+def test_search_page_without_matches_is_empty_for_any_text(story: Story) -> None:
     for text in ("", " ", "%", "\\", "🧬", "x" * 3000, "no such thing"):
         response = story.client.get("/search.json", params={"q": text})
         assert response.status_code == 200
         assert response.json()["results"] == []
 
 
-def test_lists_go_on_where_the_page_before_ended(story: Story) -> None:
+def test_list_pages_continue_where_the_previous_page_ended(story: Story) -> None:
     for name in ("artifacts", "runs", "transforms", "labels", "storages"):
         more = "&level=all" if name == "runs" else ""
         whole = [
@@ -148,7 +150,7 @@ def test_lists_go_on_where_the_page_before_ended(story: Story) -> None:
         assert len(set(whole)) == len(whole)
 
 
-def test_filters_are_in_the_url(story: Story) -> None:
+def test_filters_of_lists_are_in_the_url(story: Story) -> None:
     def uids(path: str) -> set[str]:
         name = re.split(r"[/?.]", path)[1]
         return {row["uid"] for row in story.client.get(path).json()[name]}
@@ -179,7 +181,7 @@ def test_filters_are_in_the_url(story: Story) -> None:
         ("/diff/nothing/nobody", 404, "no run has the uid"),
     ],
 )
-def test_what_is_not_there_is_said_with_a_hint(
+def test_unknown_page_or_filter_is_refused_with_a_hint(
     story: Story, path: str, status: int, words: str
 ) -> None:
     response = story.client.get(path)
@@ -191,7 +193,7 @@ def test_what_is_not_there_is_said_with_a_hint(
     assert {"error", "hint"} == answer.json().keys()
 
 
-def test_a_run_shows_its_error_before_all_else(story: Story) -> None:
+def test_run_page_shows_the_error_first(story: Story) -> None:
     text = Links(story.client.get(f"/run/{story.runs['failed']}").text).text
     assert text.index("Traceback") < text.index("Parameters") < text.index("Outputs")
     data = story.client.get(f"/run/{story.runs['failed']}.json").json()
@@ -201,7 +203,7 @@ def test_a_run_shows_its_error_before_all_else(story: Story) -> None:
     }
 
 
-def test_a_workflow_counts_its_steps_and_draws_when_they_ran(story: Story) -> None:
+def test_workflow_page_counts_its_steps_and_draws_a_timeline(story: Story) -> None:
     data = story.client.get(f"/run/{story.runs['later']}.json").json()
     assert [(step["count"], step["completed"], step["failed"]) for step in data["steps"]] == [
         (1, 1, 0)
@@ -211,12 +213,12 @@ def test_a_workflow_counts_its_steps_and_draws_when_they_ran(story: Story) -> No
     assert step["parent"] == story.runs["later"]
 
 
-def test_a_run_is_known_by_its_openlineage_id_too(story: Story) -> None:
+def test_run_page_can_be_addressed_by_openlineage_run_id(story: Story) -> None:
     external = story.client.get(f"/run/{story.runs['later']}.json").json()["external_id"]
     assert story.client.get(f"/run/{external}.json").json()["uid"] == story.runs["later"]
 
 
-def test_an_artifact_shows_who_made_and_used_it_and_its_annotations(story: Story) -> None:
+def test_artifact_page_shows_its_runs_and_annotations(story: Story) -> None:
     data = story.client.get(f"/artifact/{story.artifacts['csv']}.json").json()
     assert [run["uid"] for run in data["made_by"]] == [story.runs["failed"]]
     assert [run["uid"] for run in data["used_by"]] == [story.runs["later"]]
@@ -229,7 +231,7 @@ def test_an_artifact_shows_who_made_and_used_it_and_its_annotations(story: Story
     assert story.client.get(f"/artifact/{stem}.json").json()["uid"] == story.artifacts["csv"]
 
 
-def test_a_transform_shows_the_difference_of_two_versions(story: Story) -> None:
+def test_transform_page_shows_the_difference_of_two_versions(story: Story) -> None:
     old, new = story.transforms
     data = story.client.get(f"/transform/{new}.json?against={old}").json()
     assert "-x = 1" in data["difference"].splitlines()
@@ -238,7 +240,7 @@ def test_a_transform_shows_the_difference_of_two_versions(story: Story) -> None:
     assert {run["uid"] for run in data["runs"]} == {story.runs["later"], story.runs["step"]}
 
 
-def test_two_runs_are_compared(story: Story) -> None:
+def test_diff_page_compares_two_runs(story: Story) -> None:
     failed, later = story.runs["failed"], story.runs["later"]
     data = story.client.get(f"/diff/{failed}/{later}.json").json()
     assert data["params"]["changed"] == {"alpha": [0.1, 0.2]}
@@ -247,7 +249,7 @@ def test_two_runs_are_compared(story: Story) -> None:
     assert moved.headers["location"] == f"/diff/{failed}/{later}"
 
 
-def test_lineage_is_a_drawing_of_links_within_the_steps_of_the_url(story: Story) -> None:
+def test_lineage_page_draws_links_within_the_steps_in_the_url(story: Story) -> None:
     table, parquet = story.artifacts["csv"], story.artifacts["parquet"]
     page = Links(story.client.get(f"/artifact/{table}/lineage").text)
     assert {f"/artifact/{parquet}", f"/run/{story.runs['later']}"} <= set(page.hrefs)
@@ -258,7 +260,7 @@ def test_lineage_is_a_drawing_of_links_within_the_steps_of_the_url(story: Story)
     assert past["graph"]["runs"] == []
 
 
-def test_lineage_leaves_failed_runs_out_where_asked_to(story: Story) -> None:
+def test_lineage_page_with_failed_off_excludes_failed_runs(story: Story) -> None:
     path = f"/artifact/{story.artifacts['csv']}/lineage.json"
     shown = {run["uid"] for run in story.client.get(path).json()["graph"]["runs"]}
     rest = {run["uid"] for run in story.client.get(f"{path}?failed=off").json()["graph"]["runs"]}
@@ -267,7 +269,7 @@ def test_lineage_leaves_failed_runs_out_where_asked_to(story: Story) -> None:
     assert story.runs["later"] in rest
 
 
-def test_lineage_is_exported_as_svg_and_csv(story: Story) -> None:
+def test_lineage_page_is_exported_as_svg_and_csv(story: Story) -> None:
     path = f"/artifact/{story.artifacts['csv']}/lineage"
     drawing = story.client.get(f"{path}.svg")
     assert drawing.headers["content-type"].startswith("image/svg+xml")
@@ -280,7 +282,7 @@ def test_lineage_is_exported_as_svg_and_csv(story: Story) -> None:
     ]
 
 
-def test_tables_are_csv(story: Story) -> None:
+def test_tables_are_exported_as_csv(story: Story) -> None:
     response = story.client.get("/runs.csv?level=all")
     assert response.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(response.text)))

@@ -30,7 +30,7 @@ from .web_story import PNG, TURNED, serve
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 
-def test_no_hostile_text_becomes_markup(story: Story) -> None:
+def test_hostile_text_does_not_become_markup(story: Story) -> None:
     for path in story.paths:
         page = story.client.get(path).text
         assert re.findall(r"<script(?![^<>]*src=\"/static/(?:script|lineage)\.js)", page) == [], (
@@ -43,7 +43,7 @@ def test_no_hostile_text_becomes_markup(story: Story) -> None:
         assert "style=" not in page, path
 
 
-def test_a_page_of_an_engine_is_a_link_and_nothing_else_is(instance: Any) -> None:
+def test_only_the_url_of_an_engine_page_is_a_link(instance: Any) -> None:
     good = "https://prefect.example/runs/flow-run/1"
     hostile = (
         "javascript:alert(1)",
@@ -70,13 +70,13 @@ def test_a_page_of_an_engine_is_a_link_and_nothing_else_is(instance: Any) -> Non
         )
 
 
-def test_text_that_turns_the_line_around_is_shown_as_an_escape(story: Story) -> None:
+def test_bidirectional_override_characters_are_escaped(story: Story) -> None:
     page = story.client.get(f"/artifact/{story.artifacts['csv']}").text
     assert TURNED not in page
     assert "\\u202egnp.exe" in page
 
 
-def test_every_answer_forbids_what_is_not_needed(story: Story) -> None:
+def test_every_response_has_restrictive_security_headers(story: Story) -> None:
     image = f"/artifact/{story.artifacts['png']}/image"
     for path in [
         *story.paths,
@@ -99,7 +99,7 @@ def test_every_answer_forbids_what_is_not_needed(story: Story) -> None:
 
 
 @pytest.mark.parametrize(("kind", "media_type"), [("png", "image/png"), ("svg", "image/svg+xml")])
-def test_a_picture_is_sent_in_a_sandbox(story: Story, kind: str, media_type: str) -> None:
+def test_image_is_sent_with_a_sandbox_policy(story: Story, kind: str, media_type: str) -> None:
     uid = story.artifacts[kind]
     assert f'src="/artifact/{uid}/image"' in story.client.get(f"/artifact/{uid}").text
     response = story.client.get(f"/artifact/{uid}/image")
@@ -108,7 +108,7 @@ def test_a_picture_is_sent_in_a_sandbox(story: Story, kind: str, media_type: str
 
 
 @pytest.mark.parametrize("kind", ["html", "csv", "ipynb", "md", "parquet"])
-def test_what_is_no_picture_is_never_sent_as_it_is(story: Story, kind: str) -> None:
+def test_file_that_is_not_an_image_is_never_sent_raw(story: Story, kind: str) -> None:
     assert story.client.get(f"/artifact/{story.artifacts[kind]}/image").status_code == 404
 
 
@@ -122,7 +122,7 @@ def test_what_is_no_picture_is_never_sent_as_it_is(story: Story, kind: str) -> N
         ("ipynb", "notebook"),
     ],
 )
-def test_a_preview_is_plain_values(story: Story, kind: str, shown: str) -> None:
+def test_preview_contains_plain_values_only(story: Story, kind: str, shown: str) -> None:
     data = story.client.get(f"/artifact/{story.artifacts[kind]}.json").json()["preview"]
     assert data["kind"] == shown
     assert data["is_verified"]
@@ -131,12 +131,14 @@ def test_a_preview_is_plain_values(story: Story, kind: str, shown: str) -> None:
         assert data["cells"][1][2].startswith("plain ")
 
 
-def test_a_spreadsheet_runs_no_cell(story: Story) -> None:
+def test_csv_export_escapes_spreadsheet_formulas(story: Story) -> None:
     ln.ULabel(name="=HYPERLINK(1)").save()
     assert "'=HYPERLINK(1)" in story.client.get("/labels.csv").text
 
 
-def test_only_bytes_that_are_still_those_registered_are_shown(instance: Any, outside: Path) -> None:
+def test_preview_shows_only_bytes_that_match_the_registered_hash(
+    instance: Any, outside: Path
+) -> None:
     file = Path("data.csv")
     file.write_text("a,b\n1,2\n")
     artifact = ln.Artifact(file, run=False).save()
@@ -162,7 +164,7 @@ def test_only_bytes_that_are_still_those_registered_are_shown(instance: Any, out
     assert "cannot be read" in client.get(path).json()["preview"]["note"]
 
 
-def test_no_path_of_a_row_leads_out_of_its_storage(instance: Any, outside: Path) -> None:
+def test_preview_of_a_path_outside_its_storage_is_refused(instance: Any, outside: Path) -> None:
     secret = outside / "secret.txt"
     secret.write_text("secret")
     Path("note.txt").write_text("secret")
@@ -174,7 +176,7 @@ def test_no_path_of_a_row_leads_out_of_its_storage(instance: Any, outside: Path)
     assert (shown["kind"], shown["note"]) == ("none", "its path leads out of its storage")
 
 
-def test_what_an_event_only_says_is_not_opened(instance: Any) -> None:
+def test_preview_of_a_hash_claimed_by_an_event_is_refused(instance: Any) -> None:
     Path("note.txt").write_text("text")
     artifact = ln.Artifact("note.txt", run=False).save()
     with instance.db.writing() as session:
@@ -202,7 +204,7 @@ def _stored(path: Path) -> Stored:
         ("a.pkl", b"cos\nsystem\n(S'true'\ntR.", "none"),
     ],
 )
-def test_a_preview_of_damaged_and_foreign_files(
+def test_preview_of_damaged_and_unknown_files(
     tmp_path: Path, name: str, content: bytes, kind: str
 ) -> None:
     path = tmp_path / name
@@ -210,7 +212,7 @@ def test_a_preview_of_damaged_and_foreign_files(
     assert preview(_stored(path)).kind == kind
 
 
-def test_a_preview_of_anndata_lists_its_parts_and_follows_no_link(tmp_path: Path) -> None:
+def test_preview_of_anndata_lists_its_parts_and_follows_no_external_link(tmp_path: Path) -> None:
     anndata = pytest.importorskip("anndata", reason="the extra data is not installed")
     h5py = pytest.importorskip("h5py", reason="the extra data is not installed")
     cells = pd.DataFrame({"type": pd.Categorical(["a", "b", "a"])}, index=list("xyz"))
@@ -229,7 +231,7 @@ def test_a_preview_of_anndata_lists_its_parts_and_follows_no_link(tmp_path: Path
     assert (shown.kind, shown.rows) == ("none", ())
 
 
-def test_a_preview_is_limited_in_size(tmp_path: Path) -> None:
+def test_preview_is_limited_in_size(tmp_path: Path) -> None:
     large = tmp_path / "large.txt"
     with large.open("wb") as file:
         file.truncate(MAX_SIZE + 1)
@@ -244,7 +246,7 @@ def test_a_preview_is_limited_in_size(tmp_path: Path) -> None:
     assert len(shown.columns[0]) == 200
 
 
-def test_a_browser_is_asked_for_the_key_and_keeps_it(instance: Any) -> None:
+def test_browser_logs_in_once_with_an_api_key(instance: Any) -> None:
     key = api_keys.create(instance.db, "ada")
     client = serve(instance)
     assert client.get("/runs").status_code == 401
@@ -267,7 +269,7 @@ def test_a_browser_is_asked_for_the_key_and_keeps_it(instance: Any) -> None:
     assert later.get("/runs").status_code == 401
 
 
-def test_a_cookie_writes_nothing(instance: Any) -> None:
+def test_cookie_allows_reading_but_not_writing(instance: Any) -> None:
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
     from starlette.testclient import TestClient
@@ -294,13 +296,13 @@ def test_a_cookie_writes_nothing(instance: Any) -> None:
         "/\n/evil",
     ],
 )
-def test_a_login_leads_to_this_server_alone(instance: Any, target: str) -> None:
+def test_login_redirects_only_to_this_server(instance: Any, target: str) -> None:
     key = api_keys.create(instance.db, "ada")
     answer = serve(instance).post("/login", data={"key": key, "next": target})
     assert answer.headers["location"] == "/"
 
 
-def test_pages_answer_to_their_own_name_and_to_no_page_elsewhere(story: Story) -> None:
+def test_pages_refuse_other_hosts_and_origins(story: Story) -> None:
     assert story.client.get("/", headers={"Host": "evil.example"}).status_code == 400
     assert story.client.get("/", headers={"Origin": "http://evil.example"}).status_code == 403
 
@@ -308,5 +310,5 @@ def test_pages_answer_to_their_own_name_and_to_no_page_elsewhere(story: Story) -
 @pytest.mark.parametrize(
     "name", ["..%2fpage.py", "%2e%2e/page.py", "../templates.py", "nothing.css"]
 )
-def test_no_file_but_those_of_the_pages_is_sent(story: Story, name: str) -> None:
+def test_only_static_files_of_the_pages_are_served(story: Story, name: str) -> None:
     assert story.client.get(f"/static/{name}").status_code == 404

@@ -27,7 +27,7 @@ def _related(data: dict[str, Any], relation: str) -> list[tuple[str, int | None]
 
 
 @pytest.mark.parametrize("registry", [ln.ULabel, bt.CellType])
-def test_page_of_a_term_counts_artifacts_with_narrower_ones_once(
+def test_term_page_counts_artifacts_of_narrower_terms_once(
     instance: Instance, registry: Any
 ) -> None:
     names = ("any", "cell", "neuron", "motor", "glia")
@@ -53,7 +53,7 @@ def test_page_of_a_term_counts_artifacts_with_narrower_ones_once(
     assert f'href="{path}/{cell.uid}"' in client.get(f"/artifact/{first.uid}").text
 
 
-def test_page_of_a_term_says_which_there_are(instance: Instance) -> None:
+def test_term_page_shows_the_term_and_unknown_terms_are_not_found(instance: Instance) -> None:
     gene = bt.Gene(symbol="TP53", ensembl_gene_id="ENSG00000141510").save()
     client = serve(instance)
     data = client.get(f"/term/bionty.Gene/{gene.uid}.json").json()

@@ -48,11 +48,11 @@ def write(instance: Instance, *runs: RunFacts) -> None:
         record(session, list(runs))
 
 
-def shown(run: str) -> Sequence[str]:
+def why_lines(run: str) -> Sequence[str]:
     return invoke(commands.why, run).stdout.splitlines()
 
 
-def test_why_compares_with_the_newest_earlier_run_of_the_same_name(instance: Instance) -> None:
+def test_why_compares_with_the_previous_run_of_the_same_name(instance: Instance) -> None:
     reason = "Updated input files: in.csv; Params have changed since last execution"
     write(instance, job(0, "map (s=A)"), job(1, "map (s=B)"), job(2, "map (s=A)", code="cp -v"))
     write(instance, job(10, "map (s=B)"), job(20, "map (s=A)", code="mv", reason=reason))
@@ -62,22 +62,22 @@ def test_why_compares_with_the_newest_earlier_run_of_the_same_name(instance: Ins
     assert (answer["previous"], answer["previous_status"]) == (previous.uid, "completed")
     assert answer["differences"]["params"]["changed"] == {"depth": [0, 2]}
     assert [file["state"] for file in answer["differences"]["inputs"]] == ["changed"]
-    lines = shown("run-20")
+    lines = why_lines("run-20")
     assert lines[1:3] == [f"snakemake: {text}" for text in reason.split("; ")]
     assert "  ~ depth: 0 → 2" in lines
     assert "  +mv" in lines
     assert any(line.startswith("  ~ /data/in.csv") or "in.csv" in line for line in lines[-1:])
 
 
-def test_why_compares_with_no_sibling_of_another_name(instance: Instance) -> None:
+def test_why_does_not_compare_with_runs_of_another_name(instance: Instance) -> None:
     write(instance, job(0, "a", "flow-1"), job(1, "b", "flow-2"), job(2, "c", "flow-2"))
     assert invoke_json(commands.why, "run-2")[0]["previous"] == ln.Run.get(external_id="run-0").uid
-    assert shown("run-2")[-1] == "the same code, params and inputs"
+    assert why_lines("run-2")[-1] == "the same code, params and inputs"
 
 
-def test_why_of_the_first_run_and_of_a_second_attempt(instance: Instance) -> None:
+def test_why_of_a_first_run_and_of_a_second_attempt(instance: Instance) -> None:
     write(instance, job(0, "a", attempt=2))
-    assert shown("run-0")[1:] == [
+    assert why_lines("run-0")[1:] == [
         "snakemake: attempt 1 did not succeed",
         "it is the first run of this work on record",
     ]

@@ -46,11 +46,11 @@ class Options:
     ],
     ids=["nan", "dataclass", "standard types", "set", "long text", "long part"],
 )
-def test_json_value_is_the_nearest_that_json_has(value: object, expected: object) -> None:
+def test_json_value_is_the_nearest_json_equivalent(value: object, expected: object) -> None:
     assert json_value(value) == expected
 
 
-def test_json_value_of_a_list_in_itself_ends() -> None:
+def test_json_value_of_a_self_referencing_list_ends() -> None:
     endless: list[Any] = []
     endless.append(endless)
     assert json_value(endless)[0][0][0]
@@ -88,7 +88,7 @@ class Log(RecordedCall):
         self.notes.append(("returned", value))
 
 
-def test_a_generator_is_active_while_it_works_and_not_while_its_consumer_does() -> None:
+def test_recorded_generator_is_active_only_while_it_executes() -> None:
     def numbers(first: int) -> Iterator[int]:
         yield first
         yield first + 1
@@ -122,7 +122,7 @@ async def _converse(generator: Any) -> list[str]:
     return answers
 
 
-def test_an_asynchronous_generator_can_be_sent_to_thrown_at_and_closed() -> None:
+def test_recorded_async_generator_supports_send_throw_and_close() -> None:
     log = Log()
     plain = asyncio.run(_converse(_dialogue()))
     assert (
@@ -133,7 +133,7 @@ def test_an_asynchronous_generator_can_be_sent_to_thrown_at_and_closed() -> None
     assert log.notes[-1] == "closed"
 
 
-def test_a_coroutine_that_fails_is_closed_and_returns_nothing() -> None:
+def test_recorded_coroutine_that_fails_is_closed_without_a_result() -> None:
     async def fail() -> None:
         raise ValueError("no such luck")
 
@@ -143,7 +143,7 @@ def test_a_coroutine_that_fails_is_closed_and_returns_nothing() -> None:
     assert log.notes == [("opened", (), {}), "+", "-", "closed"]
 
 
-def test_the_environment_is_restored_to_what_it_was_before_the_first_change(
+def test_restore_resets_the_environment_to_its_first_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("KIT_OLD", "old")
@@ -160,7 +160,7 @@ def test_the_environment_is_restored_to_what_it_was_before_the_first_change(
     assert environment.inherited() is os.environ
 
 
-def test_a_guard_warns_of_each_error_once(
+def test_guard_warns_once_per_error(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LAMIN_STRICT", raising=False)
@@ -177,7 +177,7 @@ def test_a_guard_warns_of_each_error_once(
     ]
 
 
-def test_a_guarded_function_returns_none_and_raises_where_that_is_asked_for(
+def test_guarded_function_returns_none_and_raises_in_strict_mode(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     guarded = Guard("incomplete")(int)
@@ -188,7 +188,7 @@ def test_a_guarded_function_returns_none_and_raises_where_that_is_asked_for(
         guarded("x")
 
 
-def test_the_git_source_of_a_file_is_its_remote_without_password_and_its_commit(
+def test_git_source_has_the_remote_without_password_and_the_commit(
     tmp_path: Path,
 ) -> None:
     def git(*arguments: str) -> str:

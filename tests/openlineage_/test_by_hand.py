@@ -21,23 +21,23 @@ from .conftest import at, run_of
 FILE = Dataset("file", "/x/out.txt", "1" * 64, "blake3", 1)
 
 
-def take(instance: Instance, *events: Event) -> None:
+def ingest_events(instance: Instance, *events: Event) -> None:
     receipt = ingest(instance.db, map(parse, events))
     assert not receipt.quarantined
 
 
-def ran(
+def ingest_run(
     instance: Instance, number: int, began_at: datetime, reads: list[Dataset], writes: list[Dataset]
 ) -> None:
     run = run_of(number, "job")
-    take(
+    ingest_events(
         instance,
         start(run, began_at, reads),
         complete(run, began_at + timedelta(seconds=1), reads, writes),
     )
 
 
-def seen() -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
+def version_states() -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
     """Versions that are shown, and those in the trash, each with whether it is the latest."""
     shown, hidden = ln.Artifact.filter().order_by("uid"), ln.Artifact.trash().order_by("uid")
     return [(version.version, version.is_latest) for version in shown], [
@@ -45,36 +45,36 @@ def seen() -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
     ]
 
 
-def test_a_run_that_reads_what_is_in_the_trash_is_known_and_leaves_it_there(
+def test_read_of_a_trashed_version_is_recorded_and_leaves_it_in_the_trash(
     connected: Instance,
 ) -> None:
-    ran(connected, 1, at(0), [], [FILE])
+    ingest_run(connected, 1, at(0), [], [FILE])
     ln.Artifact.get(key="x/out.txt").delete()
-    ran(connected, 2, now() + timedelta(minutes=1), [FILE], [])
+    ingest_run(connected, 2, now() + timedelta(minutes=1), [FILE], [])
     assert ln.Run.filter().count() == 2
-    assert seen() == ([], [("0000", False)])
+    assert version_states() == ([], [("0000", False)])
     assert ln.Artifact.trash().one().input_of_runs.count() == 1
     rebuild(connected.db)
-    assert seen() == ([], [("0000", False)])
+    assert version_states() == ([], [("0000", False)])
 
 
-def test_what_is_written_again_comes_back_out_of_the_trash(connected: Instance) -> None:
-    ran(connected, 1, at(0), [], [FILE])
+def test_later_write_of_a_trashed_version_restores_it(connected: Instance) -> None:
+    ingest_run(connected, 1, at(0), [], [FILE])
     ln.Artifact.get(key="x/out.txt").delete()
-    ran(connected, 2, at(10), [], [FILE])  # heard of late: it was before
-    assert seen() == ([], [("0000", False)])
-    ran(connected, 3, now() + timedelta(minutes=1), [], [FILE])
+    ingest_run(connected, 2, at(10), [], [FILE])  # heard of late: it was before
+    assert version_states() == ([], [("0000", False)])
+    ingest_run(connected, 3, now() + timedelta(minutes=1), [], [FILE])
     back: tuple[list[tuple[str, bool]], list[tuple[str, bool]]] = [("0000", True)], []
-    assert seen() == back
+    assert version_states() == back
     assert ln.Artifact.get(key="x/out.txt").output_of_runs.count() == 3
     rebuild(connected.db)
-    assert seen() == back
+    assert version_states() == back
 
 
-def test_other_bytes_are_a_new_version_beside_what_is_in_the_trash(connected: Instance) -> None:
-    ran(connected, 1, at(0), [], [FILE])
+def test_other_bytes_are_a_new_version_beside_the_trashed_one(connected: Instance) -> None:
+    ingest_run(connected, 1, at(0), [], [FILE])
     ln.Artifact.get(key="x/out.txt").delete()
-    ran(
+    ingest_run(
         connected,
         2,
         now() + timedelta(minutes=1),
@@ -82,16 +82,16 @@ def test_other_bytes_are_a_new_version_beside_what_is_in_the_trash(connected: In
         [Dataset("file", "/x/out.txt", "2" * 64, "blake3", 1)],
     )
     after = [("0001", True)], [("0000", False)]
-    assert seen() == after
+    assert version_states() == after
     rebuild(connected.db)
-    assert seen() == after
+    assert version_states() == after
 
 
-def test_what_is_said_of_a_run_at_work_takes_nothing_of_its_end_back(connected: Instance) -> None:
+def test_edit_of_a_stale_run_does_not_undo_its_end(connected: Instance) -> None:
     run = run_of(1, "job")
-    take(connected, start(run, at(0)))
+    ingest_events(connected, start(run, at(0)))
     stale = ln.Run.filter().one()
-    take(connected, complete(run, at(1)))
+    ingest_events(connected, complete(run, at(1)))
     stale.description = "the one for the paper"
     stale.save()
     assert stale.status == "completed"
@@ -103,7 +103,7 @@ def test_what_is_said_of_a_run_at_work_takes_nothing_of_its_end_back(connected: 
     )
 
 
-def test_what_was_changed_within_params_is_written_and_what_is_only_old_is_not(
+def test_changes_inside_params_are_saved_and_stale_params_are_not(
     connected: Instance,
 ) -> None:
     mine = ln.Run(transform=ln.Transform(key="mine.py").save(), params={"a": [1]}).save()
@@ -112,7 +112,7 @@ def test_what_was_changed_within_params_is_written_and_what_is_only_old_is_not(
     mine.save()
     assert ln.Run.get(mine.uid).params == {"a": [1, 2]}
     run = run_of(1, "job")
-    take(connected, start(run, at(0)))
+    ingest_events(connected, start(run, at(0)))
     stale = ln.Run.filter(origin="event").one()
     with connected.db.writing() as session:
         session.execute(update(Run).where(Run.id == stale.id).values(params={"told": "meanwhile"}))
@@ -121,7 +121,7 @@ def test_what_was_changed_within_params_is_written_and_what_is_only_old_is_not(
     assert ln.Run.get(stale.uid).params == {"told": "meanwhile"}
 
 
-def test_an_older_version_can_be_described(connected: Instance) -> None:
+def test_older_version_can_be_described(connected: Instance) -> None:
     Path("a.txt").write_text("1")
     old = ln.Artifact("a.txt", key="a.txt").save()
     Path("a.txt").write_text("2")
@@ -134,7 +134,7 @@ def test_an_older_version_can_be_described(connected: Instance) -> None:
     ]
 
 
-def test_what_was_deleted_meanwhile_is_not_made_again_by_a_description(connected: Instance) -> None:
+def test_save_of_a_record_deleted_meanwhile_does_not_recreate_it(connected: Instance) -> None:
     label = ln.ULabel(name="x").save()
     ln.ULabel.get(name="x").delete(permanent=True)
     label.description = "y"

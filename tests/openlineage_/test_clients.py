@@ -64,7 +64,7 @@ def _stored(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", ["http", "async_http"])
-def test_openlineages_client_loses_nothing_while_the_server_is_killed_and_back(
+def test_openlineage_client_loses_nothing_while_the_server_is_killed(
     server: Server, kind: str
 ) -> None:
     retry = {"total": 8, "backoff_factor": 0.3}
@@ -92,7 +92,7 @@ def test_openlineages_client_loses_nothing_while_the_server_is_killed_and_back(
     assert len(received) == len(set(received)) == 2 * count
 
 
-def test_a_key_is_sent_by_openlineages_client(
+def test_openlineage_client_sends_its_api_key(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
@@ -106,7 +106,7 @@ def test_a_key_is_sent_by_openlineages_client(
         assert server.runs() == {"job0": "completed"}
 
 
-def test_curl_needs_no_options(server: Server, in_tmp_path: Path) -> None:
+def test_curl_works_without_options(server: Server, in_tmp_path: Path) -> None:
     large = "x" * 2_000_000  # curl asks first whether it may send so much (Expect: 100-continue)
     for number, extra in enumerate(("", large)):
         event = {
@@ -146,7 +146,7 @@ def _curl(server: Server, file: Path) -> int:
         return int(client.recv(1000).split()[1])
 
 
-def test_a_client_that_compresses(server: Server) -> None:
+def test_compressed_requests_are_accepted(server: Server) -> None:
     from openlineage.client.transport.http import HttpCompression, HttpConfig, HttpTransport
 
     transport = HttpTransport(HttpConfig(url=server.url, compression=HttpCompression.GZIP))
@@ -161,7 +161,9 @@ def test_a_client_that_compresses(server: Server) -> None:
     assert len(_stored(server.folder)) == 4
 
 
-def test_dbt_tells_its_models_and_its_tables(server: Server, in_tmp_path: Path, home: Path) -> None:
+def test_dbt_events_record_its_models_and_tables(
+    server: Server, in_tmp_path: Path, home: Path
+) -> None:
     install = [
         str(ROOT / "requirements" / "install"),
         str(PRODUCER),

@@ -58,7 +58,7 @@ def _event(
     }
 
 
-def _take(instance: Instance, *events: dict[str, Any]) -> Receipt:
+def _ingest_events(instance: Instance, *events: dict[str, Any]) -> Receipt:
     return ingest(instance.db, [parse(json.dumps(event)) for event in events])
 
 
@@ -82,11 +82,11 @@ _VARIANTS: dict[str, tuple[list[Column], list[Column]]] = {
 
 
 @pytest.mark.parametrize("variant", _VARIANTS)
-def test_equal_columns_said_differently_are_one_schema_and_rebuild(
+def test_columns_with_different_descriptions_are_one_schema_also_after_rebuild(
     connected: Instance, variant: str
 ) -> None:
     source, copy = _VARIANTS[variant]
-    receipt = _take(connected, _event(1, {"orders": source}, {"orders_copy": copy}))
+    receipt = _ingest_events(connected, _event(1, {"orders": source}, {"orders_copy": copy}))
     assert receipt.quarantined == []
     assert _schema_of("orders") == _schema_of("orders_copy")
     maker = ln.Artifact.get(key="orders_copy").run
@@ -107,18 +107,18 @@ def test_equal_columns_said_differently_are_one_schema_and_rebuild(
     ],
     ids=["case of a type", "order", "colons", "no type"],
 )
-def test_other_names_types_or_order_are_other_schemas(
+def test_different_names_types_or_order_are_different_schemas(
     connected: Instance, first: list[Column], second: list[Column]
 ) -> None:
-    receipt = _take(connected, _event(1, {"one": first}, {"two": second}))
+    receipt = _ingest_events(connected, _event(1, {"one": first}, {"two": second}))
     assert receipt.quarantined == []
     assert _schema_of("one") != _schema_of("two")
 
 
-def test_duplicate_columns_empty_fields_and_many_datasets_are_taken(connected: Instance) -> None:
+def test_duplicate_columns_empty_fields_and_many_datasets_are_accepted(connected: Instance) -> None:
     twice = [{**_ID, "description": "left"}, {**_ID, "description": "right"}]
     inputs = {"joined": twice, "empty": [], **{f"part{number}": [_ID] for number in range(3)}}
-    receipt = _take(connected, _event(1, inputs, {"all": [{**_ID, "description": "key"}]}))
+    receipt = _ingest_events(connected, _event(1, inputs, {"all": [{**_ID, "description": "key"}]}))
     assert receipt.quarantined == []
     assert ln.Artifact.get(key="empty").schemas.count() == 0
     joined = _schema_of("joined")
@@ -126,19 +126,21 @@ def test_duplicate_columns_empty_fields_and_many_datasets_are_taken(connected: I
     assert {_schema_of(f"part{number}").uid for number in range(3)} == {_schema_of("all").uid}
 
 
-def test_start_and_complete_that_describe_differently_are_taken(connected: Instance) -> None:
+def test_start_and_complete_with_different_descriptions_are_accepted(connected: Instance) -> None:
     begun = _event(1, {"source": [{**_ID, "description": "one"}]}, {}, "START")
     ended = _event(1, {}, {"target": [{**_ID, "description": "two"}]})
-    assert _take(connected, begun, ended).quarantined == []
+    assert _ingest_events(connected, begun, ended).quarantined == []
     assert _schema_of("source") == _schema_of("target")
 
 
-def test_schemas_of_the_api_stand_beside_those_of_events(connected: Instance) -> None:
-    _take(connected, _event(1, {}, {"orders": [{**_ID, "description": "one"}]}))
+def test_schemas_of_the_api_and_of_events_are_separate(connected: Instance) -> None:
+    _ingest_events(connected, _event(1, {}, {"orders": [{**_ID, "description": "one"}]}))
     by_hand = ln.Schema([ln.Feature.get(name="id")], name="by hand").save()
     assert by_hand != _schema_of("orders")
     assert (
-        _take(connected, _event(2, {}, {"other": [{**_ID, "description": "two"}]})).quarantined
+        _ingest_events(
+            connected, _event(2, {}, {"other": [{**_ID, "description": "two"}]})
+        ).quarantined
         == []
     )
     rebuild(connected.db)
@@ -146,16 +148,18 @@ def test_schemas_of_the_api_stand_beside_those_of_events(connected: Instance) ->
     assert ln.Schema.get(name="by hand") == by_hand
 
 
-def test_a_registry_with_described_columns_taken_apart_rebuilds(connected: Instance) -> None:
+def test_registry_with_differently_described_columns_can_be_rebuilt(connected: Instance) -> None:
     for number, text in enumerate(("one", "two", "three")):
-        _take(connected, _event(number, {}, {f"table{number}": [{**_ID, "description": text}]}))
+        _ingest_events(
+            connected, _event(number, {}, {f"table{number}": [{**_ID, "description": text}]})
+        )
     schema = _schema_of("table0")
     assert rebuild(connected.db).runs == 3
     assert _schema_of("table2") == schema
     assert ln.Schema.count() == 1
 
 
-def test_events_that_the_fault_quarantined_are_retried(connected: Instance) -> None:
+def test_events_quarantined_by_an_earlier_release_are_retried(connected: Instance) -> None:
     event = parse(
         json.dumps(_event(1, {"orders": [{**_ID, "description": "one"}]}, {"copy": [_ID]}))
     )
@@ -171,17 +175,17 @@ def test_events_that_the_fault_quarantined_are_retried(connected: Instance) -> N
     assert _schema_of("orders") == _schema_of("copy")
 
 
-def test_a_column_whose_feature_was_renamed_is_a_feature_of_its_own(connected: Instance) -> None:
-    _take(connected, _event(1, {}, {"orders": [_ID]}))
+def test_column_of_a_renamed_feature_makes_a_new_feature(connected: Instance) -> None:
+    _ingest_events(connected, _event(1, {}, {"orders": [_ID]}))
     feature = ln.Feature.get(name="id")
     feature.name = "identifier"
     feature.save()
-    assert _take(connected, _event(2, {}, {"other": [_ID, _DAY]})).quarantined == []
+    assert _ingest_events(connected, _event(2, {}, {"other": [_ID, _DAY]})).quarantined == []
     assert ln.Feature.get(name="id") != feature
     assert rebuild(connected.db).runs == 2
 
 
-def test_a_tag_whose_label_was_renamed_is_a_label_of_its_own(connected: Instance) -> None:
+def test_tag_of_a_renamed_label_makes_a_new_label(connected: Instance) -> None:
     def tagged(number: int) -> dict[str, Any]:
         event = _event(number, {}, {f"table{number}": [_ID]})
         tags = {
@@ -192,11 +196,11 @@ def test_a_tag_whose_label_was_renamed_is_a_label_of_its_own(connected: Instance
         event["outputs"][0]["facets"]["tags"] = tags
         return event
 
-    assert _take(connected, tagged(1)).quarantined == []
+    assert _ingest_events(connected, tagged(1)).quarantined == []
     label = ln.ULabel.get(name="pii")
     label.name = "personal"
     label.save()
-    assert _take(connected, tagged(2)).quarantined == []
+    assert _ingest_events(connected, tagged(2)).quarantined == []
     assert ln.ULabel.get(name="pii") != label
 
 
@@ -211,7 +215,7 @@ _fields = st.lists(st.builds(FieldFacts, _names, _optional, _optional), min_size
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_schemas_are_the_same_just_where_names_types_and_order_are(
+def test_schemas_are_equal_iff_names_types_and_order_are(
     instance: Instance, several: list[Fields]
 ) -> None:
     with instance.db.writing() as session:

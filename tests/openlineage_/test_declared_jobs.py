@@ -48,22 +48,22 @@ def declaration(
     }
 
 
-def tell(instance: Instance, *events: dict[str, Any]) -> None:
+def ingest_each(instance: Instance, *events: dict[str, Any]) -> None:
     """Take the events, each in a batch of its own."""
     for event in events:
         receipt = ingest(instance.db, [parse(event)])
         assert receipt.quarantined == []
 
 
-def declared(instance: Instance, name: str) -> set[tuple[str, str]]:
+def declared_edges(instance: Instance, name: str) -> set[tuple[str, str]]:
     """Direction and key of what `load` is declared to do, in the graph around this dataset."""
     seen = view(instance.lineage.around(instance.lineage.find(name)))
     keys = {artifact["uid"]: artifact["key"] for artifact in seen["artifacts"]}
     return {(row["direction"], keys[row["artifact"]]) for row in seen["declared"]}
 
 
-def test_a_declared_job_is_drawn_as_declared_and_is_no_run(instance: Instance) -> None:
-    tell(instance, declaration(1))
+def test_declared_job_is_drawn_as_declared_without_a_run(instance: Instance) -> None:
+    ingest_each(instance, declaration(1))
     graph = instance.lineage.around(instance.lineage.find("dp"))
     assert graph.tree().splitlines() == [
         "dp  v0000",
@@ -74,7 +74,7 @@ def test_a_declared_job_is_drawn_as_declared_and_is_no_run(instance: Instance) -
     seen = view(graph)
     assert (seen["runs"], seen["edges"]) == ([], [])
     assert [job["transform_key"] for job in seen["jobs"]] == ["load"]
-    assert declared(instance, "customer") == {("input", "customer"), ("output", "dp")}
+    assert declared_edges(instance, "customer") == {("input", "customer"), ("output", "dp")}
     assert (ln.Run.filter().count(), instance.lineage.everything().runs.keys()) == (
         0,
         graph.runs.keys(),
@@ -87,8 +87,8 @@ def test_a_declared_job_is_drawn_as_declared_and_is_no_run(instance: Instance) -
     assert (len(near.artifacts), len(near.runs)) == (1, 1)
 
 
-def test_http_has_the_declared_datasets_and_their_job(instance: Instance) -> None:
-    tell(instance, declaration(1))
+def test_http_api_returns_declared_datasets_and_their_job(instance: Instance) -> None:
+    ingest_each(instance, declaration(1))
     client = client_of(instance)
     for node in (LOAD, CUSTOMER, PRODUCT, f"{PRODUCT}@0000"):
         answer = ask(client, "/lineage", nodeId=node)
@@ -104,74 +104,74 @@ def test_http_has_the_declared_datasets_and_their_job(instance: Instance) -> Non
     assert (job["latestRun"], [row["name"] for row in job["outputs"]]) == (None, ["dp"])
 
 
-def test_the_latest_declaration_holds_in_whatever_order_they_come(instance: Instance) -> None:
+def test_latest_declaration_applies_in_any_order_of_arrival(instance: Instance) -> None:
     events = [declaration(1, ("old",), ("dp",)), declaration(2, ("customer",), ("dp", "copy"))]
-    tell(instance, *reversed(events))
+    ingest_each(instance, *reversed(events))
     expected = {("input", "customer"), ("output", "dp"), ("output", "copy")}
-    assert declared(instance, "customer") == expected
-    assert declared(instance, "old") == set()
+    assert declared_edges(instance, "customer") == expected
+    assert declared_edges(instance, "old") == set()
     with instance.db.reading() as session:
         before = list(lines(session))
-    tell(instance, *events, *events)
+    ingest_each(instance, *events, *events)
     rebuild(instance.db)
     with instance.db.reading() as session:
         assert list(lines(session)) == before
-    assert declared(instance, "customer") == expected
+    assert declared_edges(instance, "customer") == expected
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_a_run_with_datasets_takes_the_place_of_the_declaration(
+def test_run_with_datasets_replaces_the_declaration(
     instance: Instance, order: tuple[int, ...]
 ) -> None:
     run = run_of(1, "load")
     output = Dataset("products", "dp")
     events = [declaration(1), start(run, at(2)), complete(run, at(3), outputs=[output])]
-    tell(instance, *(events[number] for number in order))
+    ingest_each(instance, *(events[number] for number in order))
     seen = view(instance.lineage.around(instance.lineage.find("dp")))
     assert (len(seen["runs"]), seen["jobs"], seen["declared"]) == (1, [], [])
     assert edges(ask(client_of(instance), "/lineage", nodeId=PRODUCT)) == {(LOAD, PRODUCT)}
 
 
-def test_a_run_without_datasets_leaves_the_declaration_as_it_is(instance: Instance) -> None:
+def test_run_without_datasets_leaves_the_declaration(instance: Instance) -> None:
     run = run_of(2, "load")
-    tell(instance, declaration(1), complete(run, at(3)))
-    assert declared(instance, "dp") == {("input", "customer"), ("output", "dp")}
+    ingest_each(instance, declaration(1), complete(run, at(3)))
+    assert declared_edges(instance, "dp") == {("input", "customer"), ("output", "dp")}
     client = client_of(instance)
     assert edges(ask(client, "/lineage", nodeId=LOAD)) == {(CUSTOMER, LOAD), (LOAD, PRODUCT)}
     upstream = ask(client, "/runlineage/upstream", runId=str(run.id))
     assert len(upstream["runs"]) == 1
 
 
-def test_declared_datasets_follow_their_other_names(instance: Instance) -> None:
+def test_declared_datasets_follow_their_symlinks(instance: Instance) -> None:
     event = declaration(1)
-    tell(instance, event)
+    ingest_each(instance, event)
     renamed = declaration(2)
     facet = {"identifiers": [{"namespace": "file", "name": "/data/dp", "type": "LOCATION"}]}
     renamed["outputs"][0]["facets"] = {"symlinks": {"_producer": "p", "_schemaURL": "s", **facet}}
-    tell(instance, renamed)
+    ingest_each(instance, renamed)
     with instance.db.reading() as session:
         rows = session.scalars(select(JobDataset.series_id)).all()
     assert len(rows) == 2
-    assert declared(instance, "/data/dp") == {("input", "customer"), ("output", "data/dp")}
+    assert declared_edges(instance, "/data/dp") == {("input", "customer"), ("output", "data/dp")}
 
 
-def test_a_declaration_is_part_of_the_graph_from_its_time_on(instance: Instance) -> None:
-    tell(instance, declaration(10))
+def test_declaration_is_part_of_the_graph_only_from_its_time(instance: Instance) -> None:
+    ingest_each(instance, declaration(10))
     artifact = instance.lineage.find("dp")
     for time, runs in (("2026-01-01T00:00:09Z", 0), ("2026-01-01T00:00:10Z", 1)):
         graph = instance.lineage.around(artifact, as_of=time)
         assert len(graph.runs) == runs
 
 
-def test_deleting_a_declared_dataset_for_good_leaves_the_job(instance: Instance) -> None:
-    tell(instance, declaration(1))
+def test_permanent_deletion_of_a_declared_dataset_leaves_the_job(instance: Instance) -> None:
+    ingest_each(instance, declaration(1))
     ln.Artifact.get(key="dp").delete(permanent=True)
-    assert declared(instance, "customer") == {("input", "customer")}
+    assert declared_edges(instance, "customer") == {("input", "customer")}
 
 
-def test_dataset_that_an_event_lists_twice_is_declared_once(instance: Instance) -> None:
+def test_dataset_listed_twice_is_declared_once(instance: Instance) -> None:
     event = declaration(0, inputs=("customer", "customer"))
     event["inputs"][1]["facets"] = {"documentation": {"description": "who buys"}}
-    tell(instance, event)
-    assert declared(instance, "customer") == {("input", "customer"), ("output", "dp")}
+    ingest_each(instance, event)
+    assert declared_edges(instance, "customer") == {("input", "customer"), ("output", "dp")}
     assert ln.Artifact.get(key="customer").description == "who buys"

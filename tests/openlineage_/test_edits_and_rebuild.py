@@ -40,14 +40,14 @@ def event(number: int, second: int, name: str | None, content: str, **job: Any) 
     ).encode()
 
 
-def take(instance: Instance, *events: bytes) -> None:
+def ingest_events(instance: Instance, *events: bytes) -> None:
     """Ingest the events."""
     ingest(instance.db, map(parse, events))
 
 
-def test_fields_that_people_changed_stay_after_events_and_rebuild(connected: Instance) -> None:
+def test_fields_edited_by_users_stay_after_events_and_rebuild(connected: Instance) -> None:
     documented = {"documentation": {"description": "by the producer"}}
-    take(connected, event(1, 1, "t", "a", **documented))
+    ingest_events(connected, event(1, 1, "t", "a", **documented))
     artifact, transform, run = Artifact.one(), Transform.one(), Run.one()
     artifact.description = "by a person"
     artifact.save()
@@ -57,7 +57,7 @@ def test_fields_that_people_changed_stay_after_events_and_rebuild(connected: Ins
     run.save()
     artifact.ulabels.add(ln.ULabel(name="checked").save())
     later = {"documentation": {"description": "by the producer, later"}}
-    take(connected, event(2, 2, "t", "a", **later), event(1, 3, "t", "a", **later))
+    ingest_events(connected, event(2, 2, "t", "a", **later), event(1, 3, "t", "a", **later))
     for _ in range(2):
         assert Artifact.one().description == "by a person"
         assert (Transform.one().description, Transform.one().kind) == ("what it does", "notebook")
@@ -66,68 +66,68 @@ def test_fields_that_people_changed_stay_after_events_and_rebuild(connected: Ins
         rebuild(connected.db)
 
 
-def test_fields_that_people_changed_in_many_stay(connected: Instance) -> None:
-    take(connected, event(1, 1, "t", "a"), event(2, 2, "t", "b"))
+def test_fields_edited_by_update_stay_after_events_and_rebuild(connected: Instance) -> None:
+    ingest_events(connected, event(1, 1, "t", "a"), event(2, 2, "t", "b"))
     Artifact.filter().update(description="by a person")
-    take(connected, event(3, 3, "t", "c"))
+    ingest_events(connected, event(3, 3, "t", "c"))
     rebuild(connected.db)
     descriptions = [a.description for a in Artifact.filter().order_by("number")]
     assert descriptions == ["by a person", "by a person", None]
 
 
-def test_version_deleted_for_good_stays_so_after_late_events_and_rebuild(
+def test_permanently_deleted_version_stays_deleted_after_late_events_and_rebuild(
     connected: Instance,
 ) -> None:
-    take(connected, *(event(n, n, "t", content) for n, content in enumerate("abc")))
+    ingest_events(connected, *(event(n, n, "t", content) for n, content in enumerate("abc")))
     uids = [artifact.uid for artifact in Artifact.filter().order_by("number")]
     Artifact.get(uid=uids[1]).delete(permanent=True)
     rest = [uids[0], uids[2]]
-    take(connected, event(1, 30, "t", "b"))  # a late word of the run that wrote it
+    ingest_events(connected, event(1, 30, "t", "b"))  # a late word of the run that wrote it
     assert [artifact.uid for artifact in Artifact.filter().order_by("number")] == rest
     rebuild(connected.db)
     assert [artifact.uid for artifact in Artifact.filter().order_by("number")] == rest
 
 
-def test_version_deleted_for_good_and_written_again_is_a_new_version(connected: Instance) -> None:
-    take(connected, event(1, 1, "t", "a"))
+def test_permanently_deleted_version_written_again_is_a_new_version(connected: Instance) -> None:
+    ingest_events(connected, event(1, 1, "t", "a"))
     uid = Artifact.one().uid
     Artifact.one().delete(permanent=True)
     again = event(2, 2, "t", "a").replace(b"2026-01-01", b"2096-01-01")
-    take(connected, again)
+    ingest_events(connected, again)
     new_uid = Artifact.one().uid
     assert new_uid != uid
     rebuild(connected.db)
     assert Artifact.one().uid == new_uid
 
 
-def test_run_deleted_stays_so_after_late_events_and_rebuild(connected: Instance) -> None:
-    take(connected, event(1, 1, "t", "a"), event(2, 2, None, "b"))
+def test_deleted_run_stays_deleted_after_late_events_and_rebuild(connected: Instance) -> None:
+    ingest_events(connected, event(1, 1, "t", "a"), event(2, 2, None, "b"))
     Run.get(external_id="00000000-0000-7000-8000-000000000002").delete()
-    take(connected, event(2, 9, None, "b"))
+    ingest_events(connected, event(2, 9, None, "b"))
     assert Run.filter().count() == 1
     rebuild(connected.db)
     assert Run.filter().count() == 1
 
 
-def test_version_in_the_trash_stays_there_and_written_again_is_found(connected: Instance) -> None:
-    take(connected, event(1, 1, "t", "a"))
+def test_trashed_version_stays_in_the_trash_until_written_again(connected: Instance) -> None:
+    ingest_events(connected, event(1, 1, "t", "a"))
     uid = Artifact.one().uid
     Artifact.one().delete()
-    take(connected, event(1, 9, "t", "a"))
+    ingest_events(connected, event(1, 9, "t", "a"))
     rebuild(connected.db)
     assert Artifact.filter().count() == 0
     with connected.db.reading() as session:
         assert [row.uid for row in session.query(Artifact)] == [uid]
-    take(connected, event(2, 2, "t", "a").replace(b"2026-01-01", b"2096-01-01"))
+    ingest_events(connected, event(2, 2, "t", "a").replace(b"2026-01-01", b"2096-01-01"))
     assert Artifact.one().uid == uid
     rebuild(connected.db)
     assert Artifact.one().uid == uid
 
 
-def test_transform_with_a_stem_of_a_person_takes_later_events(connected: Instance) -> None:
+def test_transform_with_a_user_chosen_stem_receives_later_events(connected: Instance) -> None:
     with connected.db.writing() as session:
         session.add(TransformSeries(stem="chosenStem12", namespace="test", key="job"))
-    take(connected, event(1, 1, "t", "a"), event(2, 2, "t", "b"))
+    ingest_events(connected, event(1, 1, "t", "a"), event(2, 2, "t", "b"))
     assert Run.filter().count() == 2
     assert Transform.one().uid.startswith("chosenStem12")
     rebuild(connected.db)
@@ -156,35 +156,35 @@ _steps = st.lists(
 )
 
 
-def _chosen(registry: Any, position: int) -> Any:
+def _record_at(registry: Any, position: int) -> Any:
     with current.current_instance().db.reading() as session:
         records = list(session.query(registry).order_by(registry.id))
     return records[position % len(records)] if records else None
 
 
-def _play(instance: Instance, step: tuple[Any, ...], second: int) -> None:
+def _apply_step(instance: Instance, step: tuple[Any, ...], second: int) -> None:
     match step:
         case ("event", number, name, content):
-            take(instance, event(number, second, name, content))
+            ingest_events(instance, event(number, second, name, content))
             return
         case ("describe transform", text):
-            record, change = _chosen(Transform, 0), {"description": text}
+            record, change = _record_at(Transform, 0), {"description": text}
         case ("describe", position, text):
-            record, change = _chosen(Artifact, position), {"description": text}
+            record, change = _record_at(Artifact, position), {"description": text}
         case ("name run", position, text):
-            record, change = _chosen(Run, position), {"name": text}
+            record, change = _record_at(Run, position), {"name": text}
         case _:
-            record = _chosen(Run if step[0] == "delete run" else Artifact, step[1])
+            record = _record_at(Run if step[0] == "delete run" else Artifact, step[1])
             change = {}
     if record is None:
         return
     for field, value in change.items():
         setattr(record, field, value)
     with suppress(LaminError):  # what may not be done here is refused
-        _done(step[0], record, step[-1])
+        _apply_change(step[0], record, step[-1])
 
 
-def _done(verb: str, record: Any, name: Any) -> None:
+def _apply_change(verb: str, record: Any, name: Any) -> None:
     if verb in ("describe", "describe transform", "name run"):
         record.save()
     elif verb == "label":
@@ -199,7 +199,7 @@ def _done(verb: str, record: Any, name: Any) -> None:
         record.delete()
 
 
-def _seen(database: Database) -> list[Any]:
+def _visible_records(database: Database) -> list[Any]:
     """All that people can see of artifacts, runs and transforms."""
     with database.reading() as session:
         artifacts = [
@@ -226,7 +226,7 @@ def _seen(database: Database) -> list[Any]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_rebuild_changes_nothing_of_what_people_and_events_made(
+def test_rebuild_changes_nothing_that_users_and_events_created(
     kind: str, request: pytest.FixtureRequest, steps: list[tuple[Any, ...]]
 ) -> None:
     postgres = request.getfixturevalue("postgres") if kind == "postgresql" else None
@@ -237,12 +237,12 @@ def test_rebuild_changes_nothing_of_what_people_and_events_made(
         current.set_current_instance(instance)
         try:
             for second, step in enumerate(steps):
-                _play(instance, step, second)
-            before = _seen(instance.db)
+                _apply_step(instance, step, second)
+            before = _visible_records(instance.db)
             rebuild(instance.db)
-            assert _seen(instance.db) == before
+            assert _visible_records(instance.db) == before
             rebuild(instance.db)
-            assert _seen(instance.db) == before
+            assert _visible_records(instance.db) == before
         finally:
             current.set_current_instance(None)
             instance.db.dispose()

@@ -22,7 +22,9 @@ ENDPOINT = "/api/v1/lineage"
 
 
 @contextmanager
-def sending(url: str, api_key: str | None = None, timeout: float = 2.0) -> Iterator[HttpSink]:
+def closing_http_sink(
+    url: str, api_key: str | None = None, timeout: float = 2.0
+) -> Iterator[HttpSink]:
     """A sink that is closed afterwards."""
     sink = HttpSink(url, api_key, timeout)
     try:
@@ -31,13 +33,13 @@ def sending(url: str, api_key: str | None = None, timeout: float = 2.0) -> Itera
         sink.close()
 
 
-def numbered(count: int, **more: Any) -> list[dict[str, Any]]:
+def numbered_events(count: int, **more: Any) -> list[dict[str, Any]]:
     return [{"number": number, **more} for number in range(count)]
 
 
-def test_many_go_in_one_request_and_one_goes_alone() -> None:
-    with receiving() as receiver, sending(receiver.url + ENDPOINT, "a key") as sink:
-        sink.emit(*numbered(100))
+def test_several_events_are_one_batch_request_and_one_event_a_single_request() -> None:
+    with receiving() as receiver, closing_http_sink(receiver.url + ENDPOINT, "a key") as sink:
+        sink.emit(*numbered_events(100))
         sink.emit({"number": 100})
     assert [event["number"] for event in receiver.events] == list(range(101))
     assert [(path, count) for path, count, _ in receiver.requests] == [
@@ -47,19 +49,19 @@ def test_many_go_in_one_request_and_one_goes_alone() -> None:
     assert {headers["Authorization"] for _, _, headers in receiver.requests} == {"Bearer a key"}
 
 
-def test_where_nobody_knows_batches_they_go_one_by_one() -> None:
-    with receiving(without_batches) as receiver, sending(receiver.url + ENDPOINT) as sink:
-        sink.emit(*numbered(3))
-        sink.emit(*numbered(2))
+def test_without_batch_support_events_are_sent_one_by_one() -> None:
+    with receiving(without_batches) as receiver, closing_http_sink(receiver.url + ENDPOINT) as sink:
+        sink.emit(*numbered_events(3))
+        sink.emit(*numbered_events(2))
     assert [event["number"] for event in receiver.events] == [0, 1, 2, 0, 1]
     assert [path for path, _, _ in receiver.requests] == [f"{ENDPOINT}/batch"] + [
         ENDPOINT
     ] * 5  # asked once
 
 
-def test_large_bodies_are_compressed_and_small_ones_are_not() -> None:
-    with receiving() as receiver, sending(receiver.url + ENDPOINT) as sink:
-        sink.emit(*numbered(50, text="x" * 10_000))
+def test_only_large_bodies_are_compressed() -> None:
+    with receiving() as receiver, closing_http_sink(receiver.url + ENDPOINT) as sink:
+        sink.emit(*numbered_events(50, text="x" * 10_000))
         sink.emit({"number": 50})
     assert len(receiver.events) == 51
     assert [headers.get("Content-Encoding") for _, _, headers in receiver.requests] == [
@@ -69,7 +71,7 @@ def test_large_bodies_are_compressed_and_small_ones_are_not() -> None:
     assert int(receiver.requests[0][2]["Content-Length"]) < 50_000
 
 
-def test_whoever_does_not_take_gzip_gets_it_plain() -> None:
+def test_server_that_refuses_gzip_gets_plain_bodies() -> None:
     refused: list[str] = []
 
     def answer(path: str, events: list[dict[str, Any]]) -> Answer:
@@ -77,7 +79,7 @@ def test_whoever_does_not_take_gzip_gets_it_plain() -> None:
         refused.extend([encoding] if encoding else [])
         return (415, b"no gzip") if encoding else (200, b"")
 
-    with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink:
+    with receiving(answer) as receiver, closing_http_sink(receiver.url + ENDPOINT) as sink:
         sink.emit({"text": "x" * 100_000})
         sink.emit({"text": "y" * 100_000})
     assert [event["text"][0] for event in receiver.events] == ["x", "y"]
@@ -85,7 +87,7 @@ def test_whoever_does_not_take_gzip_gets_it_plain() -> None:
 
 
 @pytest.mark.parametrize("batches", [True, False])
-def test_an_event_that_is_refused_does_not_stop_the_others(batches: bool) -> None:
+def test_refused_event_does_not_stop_the_others(batches: bool) -> None:
     def answer(path: str, events: list[dict[str, Any]]) -> Answer:
         if path.endswith("/batch"):
             row = {"index": 2, "reason": "two is no number", "retriable": False}
@@ -93,13 +95,17 @@ def test_an_event_that_is_refused_does_not_stop_the_others(batches: bool) -> Non
         return (400, b"two is no number") if events[0]["number"] == 2 else (201, b"")
 
     refused = pytest.raises(PermanentRejection, match="two is no number")
-    with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink, refused as caught:
-        sink.emit(*numbered(5))
+    with (
+        receiving(answer) as receiver,
+        closing_http_sink(receiver.url + ENDPOINT) as sink,
+        refused as caught,
+    ):
+        sink.emit(*numbered_events(5))
     assert list(caught.value.reasons) == [2]
     assert {event["number"] for event in receiver.events} >= {0, 1, 3, 4}
 
 
-def test_what_a_batch_calls_retriable_is_sent_again() -> None:
+def test_retriable_event_of_a_batch_is_sent_again() -> None:
     def answer(path: str, events: list[dict[str, Any]]) -> Answer:
         row = {"index": 1, "reason": "busy", "retriable": True}
         return (
@@ -108,19 +114,19 @@ def test_what_a_batch_calls_retriable_is_sent_again() -> None:
             else (201, b"")
         )
 
-    with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink:
-        sink.emit(*numbered(3))
+    with receiving(answer) as receiver, closing_http_sink(receiver.url + ENDPOINT) as sink:
+        sink.emit(*numbered_events(3))
     assert receiver.requests[-1][:2] == (ENDPOINT, 1)
     assert receiver.events[-1] == {"number": 1}
 
 
-def test_503_is_tried_again_and_an_answer_that_stays_so_is_an_error() -> None:
+def test_503_is_retried_and_a_repeated_503_raises_unavailable() -> None:
     busy = [503, 503]
 
     def answer(path: str, events: list[dict[str, Any]]) -> Answer:
         return (busy.pop(), b"busy") if busy else (201, b"")
 
-    with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink:
+    with receiving(answer) as receiver, closing_http_sink(receiver.url + ENDPOINT) as sink:
         sink.emit({"number": 1})
         assert len(receiver.requests) == 3
         busy = [503] * 10
@@ -130,35 +136,35 @@ def test_503_is_tried_again_and_an_answer_that_stays_so_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 502])
-def test_what_is_no_fault_of_the_event_keeps_it(status: int) -> None:
+def test_error_that_is_not_caused_by_the_event_raises_unavailable(status: int) -> None:
     refused = pytest.raises(Unavailable, match=f"answered {status}")
     with (
         receiving(lambda *_: (status, b"not now")) as receiver,
-        sending(receiver.url + ENDPOINT) as sink,
+        closing_http_sink(receiver.url + ENDPOINT) as sink,
         refused,
     ):
-        sink.emit(*numbered(3))
+        sink.emit(*numbered_events(3))
     assert receiver.events == []
 
 
 @pytest.mark.parametrize("how", ["hangs", "drops", "nonsense"])
-def test_an_endpoint_that_misbehaves_is_given_up_in_time(how: str) -> None:
-    with misbehaving(how) as url, sending(url, timeout=0.5) as sink:
+def test_misbehaving_endpoint_is_given_up_within_the_timeout(how: str) -> None:
+    with misbehaving(how) as url, closing_http_sink(url, timeout=0.5) as sink:
         began = time.monotonic()
         with pytest.raises(Unavailable, match="cannot be reached"):
             sink.emit({})
         assert time.monotonic() - began < 5
 
 
-def test_an_endpoint_that_nobody_serves_is_said_to_be_so() -> None:
+def test_unreachable_or_invalid_endpoint_raises_unavailable() -> None:
     with pytest.raises(Unavailable, match="cannot be reached"):
         HttpSink(f"http://127.0.0.1:{unused_port()}").emit({})
     with pytest.raises(Unavailable, match="no HTTP address"):
         HttpSink("nonsense")
 
 
-def test_a_server_that_was_restarted_is_found_again() -> None:
-    with receiving() as first, sending(first.url + ENDPOINT) as sink:
+def test_restarted_server_is_reconnected() -> None:
+    with receiving() as first, closing_http_sink(first.url + ENDPOINT) as sink:
         sink.emit({"number": 1})
         first.stop()
         with receiving(port=first.port) as second:
@@ -194,33 +200,36 @@ UNACKNOWLEDGED = [
 
 
 @pytest.mark.parametrize(("status", "body"), ACKNOWLEDGED)
-def test_what_receivers_answer_is_an_acknowledgement(status: int, body: bytes) -> None:
+def test_answers_of_openlineage_receivers_are_acknowledgements(status: int, body: bytes) -> None:
     def answer(path: str, events: list[dict[str, Any]]) -> Answer:
         return (404, b"") if path.endswith("/batch") else (status, body)
 
-    with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink:
-        sink.emit(*numbered(3))
-    assert receiver.events == numbered(3)
+    with receiving(answer) as receiver, closing_http_sink(receiver.url + ENDPOINT) as sink:
+        sink.emit(*numbered_events(3))
+    assert receiver.events == numbered_events(3)
 
 
 @pytest.mark.parametrize(("status", "body", "problem"), UNACKNOWLEDGED)
 @pytest.mark.parametrize("count", [1, 3])
-def test_what_anybody_answers_is_no_acknowledgement(
+def test_answers_of_other_servers_are_not_acknowledgements(
     status: int, body: bytes, problem: str, count: int
 ) -> None:
     unavailable = pytest.raises(Unavailable, match=problem)
-    with receiving(lambda *_: (status, body)) as receiver, sending(receiver.url + ENDPOINT) as sink:
+    with (
+        receiving(lambda *_: (status, body)) as receiver,
+        closing_http_sink(receiver.url + ENDPOINT) as sink,
+    ):
         with unavailable as caught:
-            sink.emit(*numbered(count))
+            sink.emit(*numbered_events(count))
         assert str(caught.value.hint).startswith("set OPENLINEAGE_URL")
 
 
-def test_what_a_stranger_answers_cannot_steer_a_terminal() -> None:
+def test_control_characters_of_an_answer_are_not_in_the_error() -> None:
     page = b"\x1b]0;owned\x07" * 50
     unavailable = pytest.raises(Unavailable)
     with (
         receiving(lambda *_: (500, page)) as receiver,
-        sending(receiver.url) as sink,
+        closing_http_sink(receiver.url) as sink,
         unavailable as caught,
     ):
         sink.emit({})
@@ -228,7 +237,7 @@ def test_what_a_stranger_answers_cannot_steer_a_terminal() -> None:
 
 
 @pytest.mark.parametrize("how", ENDLESS)
-def test_answer_without_end_costs_neither_memory_nor_patience(how: str) -> None:
+def test_endless_answer_costs_little_memory_and_time(how: str) -> None:
     script = (
         "import resource, sys, time\n"
         "from lamin_core.errors import Unavailable\n"
@@ -255,7 +264,7 @@ def test_answer_without_end_costs_neither_memory_nor_patience(how: str) -> None:
     assert seconds < 5  # once; without the deadline it never ends
 
 
-def test_batch_that_does_not_say_which_events_it_refused_is_sent_one_by_one() -> None:
+def test_batch_with_incomplete_verdict_is_sent_again_one_by_one() -> None:
     def answer(path: str, events: list[dict[str, Any]]) -> Answer:
         if path.endswith("/batch"):
             verdict = {"summary": {"failed": 2}, "failed_events": [{"index": 0, "reason": "no"}]}
@@ -263,19 +272,23 @@ def test_batch_that_does_not_say_which_events_it_refused_is_sent_one_by_one() ->
         return (400, b"no") if events[0]["number"] in (0, 2) else (201, b"")
 
     refused = pytest.raises(PermanentRejection)
-    with receiving(answer) as receiver, sending(receiver.url + ENDPOINT) as sink, refused as caught:
-        sink.emit(*numbered(4))
+    with (
+        receiving(answer) as receiver,
+        closing_http_sink(receiver.url + ENDPOINT) as sink,
+        refused as caught,
+    ):
+        sink.emit(*numbered_events(4))
     assert sorted(caught.value.reasons) == [0, 2]
 
 
 @pytest.mark.parametrize("key", ["", " ", "\n", None])
 def test_blank_key_is_not_sent(key: str | None) -> None:
-    with receiving() as receiver, sending(receiver.url + ENDPOINT, key) as sink:
+    with receiving() as receiver, closing_http_sink(receiver.url + ENDPOINT, key) as sink:
         sink.emit({"number": 1})
     assert "Authorization" not in receiver.requests[0][2]
 
 
-def test_blanks_around_a_key_are_not_sent() -> None:
-    with receiving() as receiver, sending(receiver.url + ENDPOINT, " s3cret\n") as sink:
+def test_whitespace_around_a_key_is_not_sent() -> None:
+    with receiving() as receiver, closing_http_sink(receiver.url + ENDPOINT, " s3cret\n") as sink:
         sink.emit({"number": 1})
     assert receiver.requests[0][2]["Authorization"] == "Bearer s3cret"

@@ -66,7 +66,7 @@ def dataset(name: str, namespace: str = "postgres://db:5432", **facets: Any) -> 
     return {"namespace": namespace, "name": name, "facets": _described(facets)}
 
 
-def tell(
+def ingest_event(
     number: int = 1,
     *,
     run: dict[str, Any] | None = None,
@@ -115,14 +115,14 @@ def labels_of(record: Any) -> list[tuple[str, str]]:
 @check("sourceCode", "job")
 def _() -> None:
     for number, code in enumerate(("a", "b"), 1):
-        tell(number, job={"sourceCode": {"language": "python", "sourceCode": code}})
+        ingest_event(number, job={"sourceCode": {"language": "python", "sourceCode": code}})
     versions = Transform.filter(key="job").order_by("number")
     assert [version.source_code for version in versions] == ["a", "b"]
 
 
 @check("sql", "job")
 def _() -> None:
-    tell(job={"sql": {"query": "select 1"}})
+    ingest_event(job={"sql": {"query": "select 1"}})
     assert Transform.one().source_code == "select 1"
 
 
@@ -130,7 +130,7 @@ def _() -> None:
 def _() -> None:
     for number in (1, 2):
         location = {"type": "git", "url": f"https://x/{number}", "version": str(number)}
-        tell(number, job={"sourceCodeLocation": location})
+        ingest_event(number, job={"sourceCodeLocation": location})
     versions = Transform.filter(key="job").order_by("number")
     assert [(v.reference, v.reference_type) for v in versions] == [
         ("https://x/1", "git"),
@@ -140,45 +140,45 @@ def _() -> None:
 
 @check("documentation", "job")
 def _() -> None:
-    tell(1, job={"sql": {"query": "1"}})
-    tell(2, job={"sql": {"query": "2"}, "documentation": {"description": "what it does"}})
+    ingest_event(1, job={"sql": {"query": "1"}})
+    ingest_event(2, job={"sql": {"query": "2"}, "documentation": {"description": "what it does"}})
     assert {transform.description for transform in Transform.all()} == {"what it does"}
 
 
 @check("tags", "job")
 def _() -> None:
-    tell(job={"tags": tags("JOB")})
+    ingest_event(job={"tags": tags("JOB")})
     assert labels_of(Transform.one()) == [("stage", "raw")]
 
 
 @check("ownership", "job")
 def _() -> None:
-    tell(job={"ownership": {"owners": [{"name": "team:atlas"}]}})
+    ingest_event(job={"ownership": {"owners": [{"name": "team:atlas"}]}})
     assert Transform.one().created_by.handle == "team:atlas"
 
 
 @check("jobType", "job")
 def _() -> None:
     job_type = {"processingType": "BATCH", "integration": "SPARK", "jobType": "JOB"}
-    tell(job={"jobType": job_type})
+    ingest_event(job={"jobType": job_type})
     assert (Transform.one().kind, Run.one().engine) == ("job", "spark")
 
 
 @check("documentation", "dataset")
 def _() -> None:
-    tell(outputs=[dataset("t", documentation={"description": "what it is"})])
+    ingest_event(outputs=[dataset("t", documentation={"description": "what it is"})])
     assert Artifact.one().description == "what it is"
 
 
 @check("tags", "dataset")
 def _() -> None:
-    tell(outputs=[dataset("t", tags=tags("DATASET"))])
+    ingest_event(outputs=[dataset("t", tags=tags("DATASET"))])
     assert labels_of(Artifact.one()) == [("stage", "raw")]
 
 
 @check("ownership", "dataset")
 def _() -> None:
-    tell(outputs=[dataset("t", ownership={"owners": [{"name": "team:atlas"}]})])
+    ingest_event(outputs=[dataset("t", ownership={"owners": [{"name": "team:atlas"}]})])
     assert Artifact.one().created_by.handle == "team:atlas"
 
 
@@ -193,7 +193,7 @@ def _() -> None:
         dataset("nested", schema={"fields": nested}),
         dataset("turned", schema={"fields": plain[::-1]}),
     ]
-    tell(outputs=outputs)
+    ingest_event(outputs=outputs)
     schemas = {artifact.key.split("/")[-1]: artifact.schemas.one() for artifact in Artifact.all()}
     assert [feature.name for feature in schemas["plain"].features.all()] == ["a", "b"]
     assert schemas["described"].uid == schemas["plain"].uid == schemas["nested"].uid
@@ -204,16 +204,16 @@ def _() -> None:
 def _() -> None:
     for number, digest in enumerate(("aa", "bb", "bb"), 1):
         content = {"hash": digest * 32, "hash_type": "blake3", "size": 3}
-        tell(number, outputs=[dataset("t", lamin_artifact=content)])
+        ingest_event(number, outputs=[dataset("t", lamin_artifact=content)])
     assert [artifact.number for artifact in Artifact.filter().order_by("number")] == [0, 1]
 
 
 @check("version", "dataset")
 def _() -> None:
     for number, version in enumerate(("v1", "v2", "v2"), 1):
-        tell(number, outputs=[dataset("t", version={"datasetVersion": version})])
+        ingest_event(number, outputs=[dataset("t", version={"datasetVersion": version})])
     for number in (4, 5):  # without both, each run makes one
-        tell(number, outputs=[dataset("u")])
+        ingest_event(number, outputs=[dataset("u")])
     counts = [len(Artifact.filter(key__endswith=name)) for name in ("t", "u")]
     assert counts == [2, 2]
 
@@ -221,8 +221,8 @@ def _() -> None:
 @check("symlinks", "dataset")
 def _() -> None:
     other = {"namespace": "hive://meta", "name": "db.t", "type": "TABLE"}
-    tell(1, outputs=[dataset("t", symlinks={"identifiers": [other]})])
-    tell(2, inputs=[dataset("db.t", "hive://meta")])
+    ingest_event(1, outputs=[dataset("t", symlinks={"identifiers": [other]})])
+    ingest_event(2, inputs=[dataset("db.t", "hive://meta")])
     assert len({edge.series_id for edge in edges()}) == 1
 
 
@@ -234,7 +234,7 @@ def _() -> None:
         dataset("t", lifecycleStateChange={"lifecycleStateChange": "OVERWRITE"}),
         dataset("new", lifecycleStateChange=change),
     ]
-    tell(outputs=outputs)
+    ingest_event(outputs=outputs)
     assert sorted((edge.direction, edge.role) for edge in edges()) == [
         ("input", "renamed"),
         ("output", "overwrite"),
@@ -247,7 +247,7 @@ def _() -> None:
 @check("outputStatistics", "output")
 def _() -> None:
     table = dataset("t") | {"outputFacets": _described({"outputStatistics": {"rowCount": 7}})}
-    tell(outputs=[table])
+    ingest_event(outputs=[table])
     assert Artifact.one().n_observations == 7
 
 
@@ -257,7 +257,7 @@ def _() -> None:
         run_id = f"00000000-0000-7000-8000-{number:012d}"
         return {"run": {"runId": run_id}, "job": {"namespace": "test", "name": name}}
 
-    tell(run={"parent": {**above(8, "stage"), "root": above(9, "pipeline")}})
+    ingest_event(run={"parent": {**above(8, "stage"), "root": above(9, "pipeline")}})
     run = Run.one(transform__key="job")
     assert run.parent.transform.key == "stage"
     assert run.root_run_id == "00000000-0000-7000-8000-000000000009"
@@ -269,7 +269,7 @@ def _() -> None:
         "run": {"runId": "00000000-0000-7000-8000-000000000008"},
         "job": {"namespace": "test", "name": "before"},
     }
-    tell(run={"jobDependencies": {"upstream": [upstream]}})
+    ingest_event(run={"jobDependencies": {"upstream": [upstream]}})
     instance = current.current_instance()
     assert isinstance(instance, Instance)
     with instance.db.reading() as session:
@@ -280,33 +280,33 @@ def _() -> None:
 @check("executionParameters", "run")
 def _() -> None:
     parameters = [{"key": "least", "value": 2}, {"key": "name", "value": "x"}]
-    tell(run={"executionParameters": {"parameters": parameters}})
+    ingest_event(run={"executionParameters": {"parameters": parameters}})
     assert Run.one().params == {"least": 2, "name": "x"}
 
 
 @check("tags", "run")
 def _() -> None:
-    tell(run={"tags": tags("RUN")})
+    ingest_event(run={"tags": tags("RUN")})
     assert labels_of(Run.one()) == [("stage", "raw")]
 
 
 @check("errorMessage", "run")
 def _() -> None:
     message = {"message": "no space", "programmingLanguage": "python", "stackTrace": "line 1"}
-    tell(run={"errorMessage": message})
+    ingest_event(run={"errorMessage": message})
     assert Run.one().error == "no space"
 
 
 @check("processing_engine", "run")
 def _() -> None:
-    tell(run={"processing_engine": {"name": "Spark", "version": "3.5"}})
+    ingest_event(run={"processing_engine": {"name": "Spark", "version": "3.5"}})
     assert (Run.one().engine, Run.one().engine_version) == ("spark", "3.5")
 
 
 @check("environmentVariables", "run")
 def _() -> None:
     values = [{"name": "MODE", "value": "fast"}, {"name": "DB_PASSWORD", "value": "hunter2"}]
-    tell(run={"environmentVariables": {"environmentVariables": values}})
+    ingest_event(run={"environmentVariables": {"environmentVariables": values}})
     variables = Run.one().details["environment_variables"]
     assert variables["MODE"] == "fast"
     assert variables["DB_PASSWORD"] != "hunter2"
@@ -314,7 +314,7 @@ def _() -> None:
 
 @check("all facets", "")
 def _() -> None:
-    tell(
+    ingest_event(
         run={"custom": {"settings": {"password": "hunter2"}}},
         outputs=[dataset("t", "postgres://me:hunter2@db:5432")],
     )
@@ -326,7 +326,7 @@ def _() -> None:
 @check("all other facets", "")
 def _() -> None:
     large = {"text": "x" * 1_100_000}
-    tell(
+    ingest_event(
         run={"custom": {"a": 1}, "large": large},
         job={"custom": {"b": 2}},
         outputs=[dataset("t", custom={"c": 3})],
@@ -351,10 +351,10 @@ def connected(instance: Instance) -> Iterator[Instance]:
 
 
 @pytest.mark.parametrize("facet", sorted({f for cells in rows() for f in facets_of_row(cells)}))
-def test_facet_of_the_table_becomes_what_its_row_says(connected: Instance, facet: Facet) -> None:
+def test_facet_is_recorded_as_documented_in_the_table(connected: Instance, facet: Facet) -> None:
     assert facet in CHECKS, f"no check of {facet[0]!r} of {facet[1]!r}: add one"
     CHECKS[facet]()
 
 
-def test_table_has_a_row_for_every_check() -> None:
+def test_facet_table_has_a_row_for_every_check() -> None:
     assert {facet for cells in rows() for facet in facets_of_row(cells)} == set(CHECKS)

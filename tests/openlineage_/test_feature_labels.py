@@ -29,7 +29,7 @@ def output(number: int, values: Mapping[str, Any], schema: str | None = None) ->
     return [start(run, at(number)), end]
 
 
-def test_categorical_values_in_events_are_labels_of_the_version(connected: Instance) -> None:
+def test_categorical_feature_values_in_events_label_the_version(connected: Instance) -> None:
     tissues = ln.ULabel(name="Tissue", is_type=True).save()
     ln.save([ln.ULabel(name=name, type=tissues) for name in ("liver", "blood")])
     assay = ln.ULabel(name="bulk").save()
@@ -55,7 +55,7 @@ def test_categorical_values_in_events_are_labels_of_the_version(connected: Insta
         rebuild(connected.db)
 
 
-def test_a_later_event_replaces_the_labels_that_features_had(connected: Instance) -> None:
+def test_later_event_replaces_the_labels_of_features(connected: Instance) -> None:
     ln.save([ln.ULabel(name=name) for name in ("a", "b")])
     ln.Feature(name="group", dtype=ln.ULabel).save()
     ingest(connected.db, map(parse, output(1, {"group": "a"})))

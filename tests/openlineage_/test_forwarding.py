@@ -40,7 +40,7 @@ def folder(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return in_tmp_path
 
 
-def story() -> list[Event]:
+def example_events() -> list[Event]:
     """A run with everything in it, and facets that nobody knows."""
     parent = run_of(9, "flow")
     run = run_of(1, "step", parent, params={"alpha": 3, "nested": {"deep": [1, {"x": "y"}]}})
@@ -55,7 +55,7 @@ def story() -> list[Event]:
     return events
 
 
-def tell(*events: Event) -> Sink:
+def emit_events(*events: Event) -> Sink:
     """What an adapter does."""
     sink = default_sink()
     for event in events:
@@ -72,34 +72,38 @@ def without_client_tags(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return events
 
 
-def configured(text: str) -> None:
+def write_configuration(text: str) -> None:
     Path("openlineage.yml").write_text(textwrap.dedent(text))
 
 
-def registered(instance: Instance) -> list[str]:
+def run_statuses(instance: Instance) -> list[str]:
     return [run.status for run in instance.lineage.everything().runs.values()]
 
 
 @contextlib.contextmanager
-def an_instance(folder: Path) -> Iterator[Instance]:
+def new_instance(folder: Path) -> Iterator[Instance]:
     instance = Instance.create(folder, "./data")
     yield instance
     instance.db.dispose()
 
 
-def test_the_file_transport_gets_each_event_as_it_is(folder: Path) -> None:
-    configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
-    tell(*story())
+def test_file_transport_receives_each_event_unchanged(folder: Path) -> None:
+    write_configuration(
+        f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}"
+    )
+    emit_events(*example_events())
     received = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
-    assert without_client_tags(received) == story()
+    assert without_client_tags(received) == example_events()
     assert not [problem for event in received for problem in problems(event)]
 
 
-def test_the_registry_here_gets_them_too(folder: Path) -> None:
-    with an_instance(folder) as instance:
-        configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
-        tell(*story())
-        assert sorted(registered(instance)) == [
+def test_local_registry_also_receives_the_events(folder: Path) -> None:
+    with new_instance(folder) as instance:
+        write_configuration(
+            f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}"
+        )
+        emit_events(*example_events())
+        assert sorted(run_statuses(instance)) == [
             "completed",
             "scheduled",
         ]  # and the stub of its parent
@@ -107,19 +111,19 @@ def test_the_registry_here_gets_them_too(folder: Path) -> None:
     assert not (folder / "spool").exists()
 
 
-def test_the_console_transport_logs_them(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    configured("transport: {type: console}")
+def test_console_transport_logs_the_events(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_configuration("transport: {type: console}")
     with caplog.at_level(logging.INFO, "openlineage.client.transport.console"):
-        tell(*story())
+        emit_events(*example_events())
     received = [
         json.loads(r.message)
         for r in caplog.records
         if r.name.endswith("console") and r.message.startswith("{")
     ]
-    assert without_client_tags(received) == story()
+    assert without_client_tags(received) == example_events()
 
 
-def test_http_with_a_key_and_headers_from_variables(
+def test_http_transport_configured_by_variables_sends_key_and_headers(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with receiving(without_batches) as receiver:
@@ -127,17 +131,17 @@ def test_http_with_a_key_and_headers_from_variables(
         monkeypatch.setenv("OPENLINEAGE__TRANSPORT__URL", receiver.url)
         monkeypatch.setenv("OPENLINEAGE__TRANSPORT__AUTH", '{"type": "api_key", "apiKey": "hush"}')
         monkeypatch.setenv("OPENLINEAGE__TRANSPORT__CUSTOM_HEADERS", '{"X-Team": "genomics"}')
-        tell(*story())
-        assert without_client_tags(receiver.events) == story()
+        emit_events(*example_events())
+        assert without_client_tags(receiver.events) == example_events()
     headers = receiver.requests[-1][2]
     assert (headers["Authorization"], headers["X-Team"]) == ("Bearer hush", "genomics")
 
 
-def test_of_a_composite_a_dead_backend_holds_up_no_other_and_gets_its_events_later(
+def test_dead_backend_of_a_composite_delays_no_other_and_gets_its_events_later(
     folder: Path,
 ) -> None:
     dead = unused_port()
-    configured(
+    write_configuration(
         f"""
         transport:
           type: composite
@@ -147,11 +151,11 @@ def test_of_a_composite_a_dead_backend_holds_up_no_other_and_gets_its_events_lat
             ours: {{type: openlineage.lamin.transport.LaminTransport, instance: {folder}}}
         """
     )
-    with an_instance(folder) as instance, receiving(without_batches) as alive:
-        configured(Path("openlineage.yml").read_text().replace("ALIVE", str(alive.port)))
-        tell(*story())
+    with new_instance(folder) as instance, receiving(without_batches) as alive:
+        write_configuration(Path("openlineage.yml").read_text().replace("ALIVE", str(alive.port)))
+        emit_events(*example_events())
         assert [event["eventType"] for event in alive.events] == ["START", "COMPLETE"]
-        assert sorted(registered(instance)) == ["completed", "scheduled"]
+        assert sorted(run_statuses(instance)) == ["completed", "scheduled"]
         waiting = segments(folder / "spool")
         assert waiting
         assert all(map(is_forwarded, waiting))
@@ -161,7 +165,7 @@ def test_of_a_composite_a_dead_backend_holds_up_no_other_and_gets_its_events_lat
         )  # a replay into the registry does not take them away
         assert segments(folder / "spool") == waiting
         with receiving(without_batches, port=dead) as revived:
-            tell(start(run_of(2, "later"), at(5)))
+            emit_events(start(run_of(2, "later"), at(5)))
             assert [event["eventType"] for event in revived.events] == [
                 "START",
                 "COMPLETE",
@@ -170,24 +174,24 @@ def test_of_a_composite_a_dead_backend_holds_up_no_other_and_gets_its_events_lat
     assert not (folder / "spool").exists()
 
 
-def test_a_registry_and_a_second_backend_by_the_address_and_a_file(
+def test_registry_by_url_and_second_backend_by_file_both_receive_the_events(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with receiving() as ours, receiving(without_batches) as marquez:
         monkeypatch.setenv("OPENLINEAGE_URL", ours.url)
-        configured(
+        write_configuration(
             f"transport: {{type: composite, transports: [{{type: http, url: '{marquez.url}'}}]}}"
         )
         before = dict(os.environ)
-        tell(*story())
+        emit_events(*example_events())
         assert dict(os.environ) == before
-        assert ours.events == story()
-        assert without_client_tags(marquez.events) == story()
+        assert ours.events == example_events()
+        assert without_client_tags(marquez.events) == example_events()
 
 
-def test_a_composite_that_stops_at_the_first_success_does_so(folder: Path) -> None:
+def test_composite_without_continue_on_success_stops_at_the_first_success(folder: Path) -> None:
     with receiving() as first, receiving() as second:
-        configured(
+        write_configuration(
             f"""
             transport:
               type: composite
@@ -198,20 +202,20 @@ def test_a_composite_that_stops_at_the_first_success_does_so(folder: Path) -> No
                 - {{type: http, url: "{second.url}"}}
             """
         )
-        tell(*story())
+        emit_events(*example_events())
         assert [event["eventType"] for event in first.events] == ["START", "COMPLETE"]
         assert second.events == []
 
 
-def test_filters_and_tags_of_the_users_are_followed(folder: Path) -> None:
-    configured(
+def test_filters_and_tags_of_the_configuration_are_applied(folder: Path) -> None:
+    write_configuration(
         f"""
         transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}
         filters: [{{type: exact, match: secret}}]
         tags: {{job: {{team: genomics}}, run: {{site: basel}}}}
         """
     )
-    tell(start(run_of(1, "secret"), at(0)), start(run_of(2, "open"), at(1)))
+    emit_events(start(run_of(1, "secret"), at(0)), start(run_of(2, "open"), at(1)))
     (received,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
     assert received["job"]["name"] == "open"
     assert [(tag["key"], tag["value"]) for tag in received["job"]["facets"]["tags"]["tags"]] == [
@@ -222,28 +226,30 @@ def test_filters_and_tags_of_the_users_are_followed(folder: Path) -> None:
     ]
 
 
-def test_tags_of_ours_stay_beside_those_of_the_client(folder: Path) -> None:
-    configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
+def test_own_tags_stay_beside_the_tags_of_the_client(folder: Path) -> None:
+    write_configuration(
+        f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}"
+    )
     event = start(run_of(1, "a"), at(0))
     event["run"]["facets"]["tags"] = {
         "_producer": "urn:me",
         "_schemaURL": "https://openlineage.io/spec/facets/1-0-0/TagsRunFacet.json#/$defs/TagsRunFacet",
         "tags": [{"key": "batch", "value": "7", "source": "USER"}],
     }
-    tell(event)
+    emit_events(event)
     (received,) = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
     assert {"batch", VERSION_TAG} == {
         tag["key"] for tag in received["run"]["facets"]["tags"]["tags"]
     }
 
 
-def test_a_backend_that_refuses_one_event_gets_the_others(folder: Path) -> None:
+def test_backend_that_refuses_an_event_receives_the_others(folder: Path) -> None:
     def answer(path: str, events: list[dict[str, Any]]) -> tuple[int, bytes]:
         return (400, b"no") if events[0]["job"]["name"] == "bad" else (201, b"")
 
     with receiving(answer) as receiver:
-        configured(f"transport: {{type: http, url: '{receiver.url}'}}")
-        tell(
+        write_configuration(f"transport: {{type: http, url: '{receiver.url}'}}")
+        emit_events(
             start(run_of(1, "good"), at(0)),
             start(run_of(2, "bad"), at(1)),
             start(run_of(3, "fine"), at(2)),
@@ -253,30 +259,32 @@ def test_a_backend_that_refuses_one_event_gets_the_others(folder: Path) -> None:
     assert json.loads(aside.read_bytes())["job"]["name"] == "bad"
 
 
-def test_openlineage_disabled_means_nothing_leaves_and_the_registry_goes_on(
+def test_openlineage_disabled_forwards_nothing_but_the_registry_receives_the_events(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
-    with an_instance(folder) as instance, receiving() as receiver:
+    with new_instance(folder) as instance, receiving() as receiver:
         monkeypatch.setenv("OPENLINEAGE_URL", receiver.url)
-        configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
-        tell(*story())
+        write_configuration(
+            f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}"
+        )
+        emit_events(*example_events())
         assert receiver.events == []
         assert not (folder / "told.ndjson").exists()
-        assert sorted(registered(instance)) == ["completed", "scheduled"]
+        assert sorted(run_statuses(instance)) == ["completed", "scheduled"]
 
 
 @pytest.mark.parametrize(
     "text", ["transport: {type: no.such.Transport}", "transport: [", "filters: 3"]
 )
-def test_a_broken_configuration_costs_the_registry_nothing(folder: Path, text: str) -> None:
-    with an_instance(folder) as instance:
-        configured(text)
-        tell(*story())
-        assert sorted(registered(instance)) == ["completed", "scheduled"]
+def test_invalid_client_configuration_does_not_affect_the_registry(folder: Path, text: str) -> None:
+    with new_instance(folder) as instance:
+        write_configuration(text)
+        emit_events(*example_events())
+        assert sorted(run_statuses(instance)) == ["completed", "scheduled"]
 
 
-def test_job_and_dataset_events_too(folder: Path) -> None:
+def test_job_and_dataset_events_are_forwarded(folder: Path) -> None:
     head = {"eventTime": "2026-01-01T00:00:00Z", "producer": "urn:me"}
     spec = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
     facet: dict[str, Any] = {
@@ -286,25 +294,27 @@ def test_job_and_dataset_events_too(folder: Path) -> None:
     of_job: Event = {**head, "schemaURL": f"{spec}JobEvent", "inputs": [], "outputs": [named]}
     of_job["job"] = {"namespace": "n", "name": "j", "facets": facet}
     of_dataset: Event = {**head, "schemaURL": f"{spec}DatasetEvent", "dataset": named}
-    configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
-    tell(of_job, of_dataset)
+    write_configuration(
+        f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}"
+    )
+    emit_events(of_job, of_dataset)
     received = [json.loads(line) for line in (folder / "told.ndjson").read_bytes().splitlines()]
     assert received == [of_job, of_dataset]
     assert not [problem for event in received for problem in problems(event)]
 
 
-def test_the_kafka_transport_finds_the_key_that_keeps_a_run_together() -> None:
+def test_kafka_transport_uses_the_parent_job_as_message_key() -> None:
     pytest.importorskip("openlineage.client.transport.kafka")
     from openlineage.client.transport.kafka import KafkaTransport
 
-    event = client_event(story()[0])
+    event = client_event(example_events()[0])
     assert (
         KafkaTransport._get_run_message_key(KafkaTransport.__new__(KafkaTransport), event)
         == "run:test/flow"
     )
 
 
-def test_nothing_of_the_client_is_loaded_where_nothing_is_configured(folder: Path) -> None:
+def test_openlineage_client_is_not_imported_without_configuration(folder: Path) -> None:
     script = (
         "import sys; from openlineage.lamin.emit.default_sink import destinations; destinations()\n"
         "assert 'openlineage.client' not in sys.modules"
@@ -316,20 +326,22 @@ def test_strict_mode_uses_the_transports_without_a_spool(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAMIN_STRICT", "1")
-    configured(f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}")
+    write_configuration(
+        f"transport: {{type: file, log_file_path: {folder}/told.ndjson, append: true}}"
+    )
     assert isinstance(default_sink(), TransportSink)
-    tell(*story())
+    emit_events(*example_events())
     assert len((folder / "told.ndjson").read_bytes().splitlines()) == 2
     assert [to.is_forwarded for to in destinations()] == [True]
 
 
 @pytest.mark.parametrize(("status", "body", "problem"), UNACKNOWLEDGED)
-def test_backend_that_is_none_takes_no_event(
+def test_events_for_a_server_that_is_not_a_backend_stay_in_the_spool(
     folder: Path, caplog: pytest.LogCaptureFixture, status: int, body: bytes, problem: str
 ) -> None:
     with receiving(lambda *_: (status, body)) as receiver:
-        configured(f"transport: {{type: http, url: '{receiver.url}'}}")
-        tell(*story())
+        write_configuration(f"transport: {{type: http, url: '{receiver.url}'}}")
+        emit_events(*example_events())
     waiting = [
         line for path in segments(folder / "spool") for line in path.read_bytes().splitlines()
     ]
@@ -344,7 +356,7 @@ def test_backend_that_is_none_takes_no_event(
 @pytest.mark.parametrize(
     "how", [how for how in ENDLESS if how not in ("endless head", "continues")]
 )
-def test_answer_of_a_backend_without_end_costs_no_memory(
+def test_endless_answer_of_a_backend_costs_little_memory(
     folder: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAMIN_PATIENCE", "2")
@@ -359,9 +371,9 @@ def test_answer_of_a_backend_without_end_costs_no_memory(
         "sink.close()\n"
         "print(peak() - before)\n"
     )
-    lines = "\n".join(json.dumps(event) for event in story())
+    lines = "\n".join(json.dumps(event) for event in example_events())
     with misbehaving(how) as url:
-        configured(f"transport: {{type: http, url: '{url}', timeout: 2}}")
+        write_configuration(f"transport: {{type: http, url: '{url}', timeout: 2}}")
         command = [sys.executable, "-c", script]
         done = subprocess.run(
             command, input=lines, capture_output=True, text=True, timeout=60, check=True

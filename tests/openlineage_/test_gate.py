@@ -51,7 +51,7 @@ def _routes(routes: Iterable[BaseRoute], above: str = "") -> Iterator[tuple[str,
                 yield method, above + re.sub(r"\{[^}]*\}", "1", route.path)
 
 
-def test_every_route_but_the_open_ones_asks_for_a_key(server: Server, folder: Path) -> None:
+def test_every_route_except_the_open_ones_requires_a_key(server: Server, folder: Path) -> None:
     instance = Instance.open(folder / ".lamin")
     walked = set(_routes(application(instance.db).routes))
     login = {path for _, path in _routes(site.open_routes(Keyring(instance.db)))}
@@ -90,7 +90,7 @@ def test_every_route_but_the_open_ones_asks_for_a_key(server: Server, folder: Pa
         "/METRICS",
     ],
 )
-def test_no_spelling_of_a_path_goes_round_the_gate(server: Server, path: str) -> None:
+def test_no_spelling_of_a_path_bypasses_authentication(server: Server, path: str) -> None:
     assert ask(server.port, "GET", path, None, {})[0] == 401
 
 
@@ -111,11 +111,11 @@ def test_no_spelling_of_a_path_goes_round_the_gate(server: Server, path: str) ->
         ("Bearer \xff", 401),
     ],
 )
-def test_only_the_key_opens(server: Server, authorization: str, status: int) -> None:
+def test_only_the_correct_key_is_accepted(server: Server, authorization: str, status: int) -> None:
     assert server.post(b"{}", Authorization=authorization)[0] == status
 
 
-def test_it_answers_to_its_own_names_alone(server: Server) -> None:
+def test_server_refuses_other_hosts_and_origins(server: Server) -> None:
     def to(host: str, origin: str | None = None) -> int:
         headers = {"Host": host, "Authorization": "Bearer s3cret"} | (
             {} if origin is None else {"Origin": origin}
@@ -154,7 +154,7 @@ def _lamin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_key_is_made_used_and_revoked_from_the_shell(in_tmp_path: Path) -> None:
+def test_api_key_is_created_used_and_revoked_by_the_cli(in_tmp_path: Path) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     with Server(in_tmp_path) as server:
         assert server.post(b"{}")[0] == 201
@@ -180,7 +180,7 @@ def test_a_key_is_made_used_and_revoked_from_the_shell(in_tmp_path: Path) -> Non
     ]
 
 
-def test_of_a_key_only_its_hash_is_kept(instance: Instance, in_tmp_path: Path) -> None:
+def test_only_the_hash_of_an_api_key_is_stored(instance: Instance, in_tmp_path: Path) -> None:
     key = api_keys.create(instance.db, "somebody")
     (stored,) = api_keys.listed(instance.db)
     assert key.startswith("lamin_")
@@ -195,7 +195,7 @@ def test_of_a_key_only_its_hash_is_kept(instance: Instance, in_tmp_path: Path) -
         api_keys.revoke(instance.db, "nobody")
 
 
-def test_others_are_let_in_with_a_key_alone(in_tmp_path: Path) -> None:
+def test_serving_on_a_public_address_requires_a_key(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     refused = _lamin(in_tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
     assert refused.returncode == 2
@@ -211,7 +211,7 @@ def test_others_are_let_in_with_a_key_alone(in_tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n"])
-def test_blank_api_key_is_as_if_it_were_not_set(
+def test_blank_api_key_is_treated_as_unset(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank: str
 ) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
@@ -226,14 +226,14 @@ def test_blank_api_key_is_as_if_it_were_not_set(
         assert server.post(b"{}", Authorization="Bearer ")[0] == 401
 
 
-def test_blanks_around_a_key_are_no_part_of_it(in_tmp_path: Path) -> None:
+def test_whitespace_around_the_api_key_is_ignored(in_tmp_path: Path) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     with Server(in_tmp_path, LAMIN_API_KEY=" s3cret\n") as server:
         assert server.post(b"{}", Authorization="Bearer s3cret")[0] == 201
         assert server.post(b"{}", Authorization="Bearer")[0] == 401
 
 
-def test_key_needs_a_name_that_is_not_blank(instance: Instance) -> None:
+def test_name_of_an_api_key_must_not_be_blank(instance: Instance) -> None:
     for name in ("", "  ", "\n"):
         with pytest.raises(InvalidArgument, match="name of a key is blank"):
             api_keys.create(instance.db, name)

@@ -74,12 +74,12 @@ def _parent(run_id: str, job: str, name: str = "parent") -> dict[str, Any]:
     return {name: {"run": {"runId": run_id}, "job": {"namespace": namespace, "name": key}}}
 
 
-def _take(instance: Instance, events: Sequence[Event]) -> None:
+def _ingest_each(instance: Instance, events: Sequence[Event]) -> None:
     for event in events:
         assert ingest(instance.db, [parse(event)]).quarantined == []
 
 
-def _makers(instance: Instance) -> dict[tuple[str, str], set[str]]:
+def _sources_of_reads(instance: Instance) -> dict[tuple[str, str], set[str]]:
     """The runs that made what each run read, by the names of the run and of the dataset."""
     seen = view(instance.lineage.everything())
     names = {run["uid"]: run["transform_key"] for run in seen["runs"]}
@@ -115,23 +115,25 @@ _BLIND_READERS = [
 ]
 
 
-def test_a_reader_that_did_not_look_read_what_was_there_before(instance: Instance) -> None:
+def test_reader_without_a_hash_read_the_previous_version(instance: Instance) -> None:
     """Before the first writer nobody knows what was read; who updates a dataset read the version before its own."""
-    _take(instance, _BLIND_READERS)
+    _ingest_each(instance, _BLIND_READERS)
     path = "hdfs://nn:8020/x"
     expected = {
         ("reader", path): set(),
         ("updater", path): {"writer"},
         ("merger", path): {"updater"},
     }
-    assert _makers(instance) == expected
+    assert _sources_of_reads(instance) == expected
     before = _digest(instance)
     rebuild(instance.db)
-    assert (_makers(instance), _digest(instance)) == (expected, before)
+    assert (_sources_of_reads(instance), _digest(instance)) == (expected, before)
 
 
 @pytest.mark.parametrize("first", range(0, 7, 2))
-def test_what_readers_saw_does_not_depend_on_the_order_of_arrival(empty: Path, first: int) -> None:
+def test_versions_read_without_a_hash_do_not_depend_on_order_of_arrival(
+    empty: Path, first: int
+) -> None:
     events = _BLIND_READERS
     in_order = _state_lines(empty, [[event] for event in events])
     turned = [*events[first:], *events[:first]]
@@ -149,22 +151,24 @@ _FOLDER = [
 ]
 
 
-def _above(instance: Instance, path: str) -> set[str]:
+def _upstream_jobs(instance: Instance, path: str) -> set[str]:
     artifact = instance.query(Artifact).filter(key=path.lstrip("/"), is_latest=True).one()
     graph = instance.lineage.around(artifact, down=0)
     return {run["transform_key"] for run in view(graph)["runs"]}
 
 
-def test_a_file_lies_in_every_folder_version_until_it_is_replaced(instance: Instance) -> None:
-    _take(instance, _FOLDER)
-    assert _above(instance, "/report1") == {"report1", "make0", "make1"}
-    assert _above(instance, "/report2") == {"report2", "edit", "make1"}
+def test_file_belongs_to_every_folder_version_until_it_is_replaced(instance: Instance) -> None:
+    _ingest_each(instance, _FOLDER)
+    assert _upstream_jobs(instance, "/report1") == {"report1", "make0", "make1"}
+    assert _upstream_jobs(instance, "/report2") == {"report2", "edit", "make1"}
     before = _digest(instance)
     rebuild(instance.db)
     assert _digest(instance) == before
 
 
-def test_a_file_that_nobody_wrote_comes_from_the_folder_before_it(instance: Instance) -> None:
+def test_file_without_a_writer_comes_from_the_last_folder_version_before_its_read(
+    instance: Instance,
+) -> None:
     """A checkpoint made a folder twice; each reader of a file in it comes from the making before it."""
     events = [
         _event(1, "first", 1, outputs=[_file("/d", "fa", 1)]),
@@ -172,22 +176,22 @@ def test_a_file_that_nobody_wrote_comes_from_the_folder_before_it(instance: Inst
         _event(3, "second", 3, outputs=[_file("/d", "fb", 1)]),
         _event(4, "use2", 4, inputs=[_file("/d/f", "0b")], outputs=[_file("/u2", "u2")]),
     ]
-    _take(instance, events)
-    assert _above(instance, "/u1") == {"use1", "first"}
-    assert _above(instance, "/u2") == {"use2", "second"}
+    _ingest_each(instance, events)
+    assert _upstream_jobs(instance, "/u1") == {"use1", "first"}
+    assert _upstream_jobs(instance, "/u2") == {"use2", "second"}
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_folders_do_not_depend_on_the_order_of_arrival(empty: Path, seed: int) -> None:
+def test_containment_in_folders_does_not_depend_on_order_of_arrival(empty: Path, seed: int) -> None:
     in_order = _state_lines(empty, [[event] for event in _FOLDER])
     mixed = [*_FOLDER]
     random.Random(seed).shuffle(mixed)
     assert _state_lines(empty, [[event] for event in mixed]) == in_order
 
 
-def test_files_of_two_hosts_are_two_datasets(instance: Instance) -> None:
+def test_same_path_on_two_hosts_is_two_datasets(instance: Instance) -> None:
     on_a, on_b = ({"namespace": f"file://{host}.example", "name": "/x"} for host in "ab")
-    _take(
+    _ingest_each(
         instance,
         [
             _event(1, "write_on_a", 0, outputs=[on_a]),
@@ -195,17 +199,17 @@ def test_files_of_two_hosts_are_two_datasets(instance: Instance) -> None:
             _event(3, "read_on_a", 2, inputs=[{"namespace": "file://A.example", "name": "//x/"}]),
         ],
     )
-    assert _makers(instance) == {("read_on_a", "file://a.example/x"): {"write_on_a"}}
+    assert _sources_of_reads(instance) == {("read_on_a", "file://a.example/x"): {"write_on_a"}}
 
 
-def test_find_path_of_another_host_returns_its_file_where_this_machine_has_none(
+def test_find_path_of_another_host_returns_its_file_unless_it_exists_here(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     here = in_tmp_path / "there.csv"
     on_a, on_b = ({"namespace": f"file://{host}.example"} for host in "ab")
     outputs = [{**on_a, "name": name} for name in ("/no/such/x", "/no/such/y", str(here))]
-    _take(instance, [_event(1, "a", 0, outputs=outputs)])
-    _take(instance, [_event(2, "b", 1, outputs=[{**on_b, "name": "/no/such/y"}])])
+    _ingest_each(instance, [_event(1, "a", 0, outputs=outputs)])
+    _ingest_each(instance, [_event(2, "b", 1, outputs=[{**on_b, "name": "/no/such/y"}])])
     match = instance.lineage.match("/no/such/x")
     assert match.url == "file://a.example/no/such/x"
     assert instance.lineage.find(match.url).uid == match.record.uid
@@ -231,20 +235,20 @@ def test_find_path_of_another_host_returns_its_file_where_this_machine_has_none(
         (("file", "/data//t/"), ("file://localhost", "/data/t")),
     ],
 )
-def test_spellings_of_one_name_are_one_dataset(
+def test_spellings_of_one_dataset_name_are_one_dataset(
     instance: Instance, first: tuple[str, str], second: tuple[str, str]
 ) -> None:
     wrote, read = (
         dict(zip(("namespace", "name"), names, strict=True)) for names in (first, second)
     )
-    _take(instance, [_event(1, "w", 0, outputs=[wrote]), _event(2, "r", 1, inputs=[read])])
-    assert list(_makers(instance).values()) == [{"w"}]
+    _ingest_each(instance, [_event(1, "w", 0, outputs=[wrote]), _event(2, "r", 1, inputs=[read])])
+    assert list(_sources_of_reads(instance).values()) == [{"w"}]
 
 
-def test_a_rebuild_moves_what_was_written_under_another_spelling(instance: Instance) -> None:
+def test_rebuild_merges_datasets_recorded_under_another_spelling(instance: Instance) -> None:
     """A registry of an older release: its storages are called as the producers called them."""
     bucket = {"namespace": "s3a://bucket", "name": "t"}
-    _take(instance, [_event(1, "w", 0, outputs=[bucket])])
+    _ingest_each(instance, [_event(1, "w", 0, outputs=[bucket])])
     before = _digest(instance)
     with instance.db.writing() as session:
         root = update(Storage).where(Storage.root == "s3://bucket")
@@ -254,7 +258,7 @@ def test_a_rebuild_moves_what_was_written_under_another_spelling(instance: Insta
     assert _digest(instance) == before
 
 
-def test_a_file_of_another_host_is_not_read_from_a_path_here(instance: Instance) -> None:
+def test_file_of_another_host_is_not_read_from_a_local_path(instance: Instance) -> None:
     with pytest.raises(InvalidArgument, match=r"of .a\.example."):
         check_url("file://a.example/x")
     with pytest.raises(InvalidArgument, match=r"of .a\.example."):
@@ -271,7 +275,7 @@ _SHARED_ID = [
 
 
 def test_two_jobs_with_one_run_id_are_two_runs(instance: Instance) -> None:
-    _take(instance, _SHARED_ID)
+    _ingest_each(instance, _SHARED_ID)
     seen, runs = view(instance.lineage.everything()), _runs(instance)
     assert set(runs) == {"load_menus", "my_job", "child"}
     assert runs["child"]["parent"] == runs["my_job"]["uid"]
@@ -286,23 +290,23 @@ def test_two_jobs_with_one_run_id_are_two_runs(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_two_jobs_with_one_run_id_do_not_depend_on_the_order(empty: Path, seed: int) -> None:
+def test_two_jobs_with_one_run_id_do_not_depend_on_order_of_arrival(empty: Path, seed: int) -> None:
     in_order = _state_lines(empty, [[event] for event in _SHARED_ID])
     mixed = [*_SHARED_ID]
     random.Random(seed).shuffle(mixed)
     assert _state_lines(empty, [[event] for event in mixed]) == in_order
 
 
-def test_a_job_that_is_renamed_on_the_run_stays_one_run(instance: Instance) -> None:
+def test_run_whose_job_is_renamed_stays_one_run(instance: Instance) -> None:
     """Spark names the job after its output as soon as it knows it; children may know the earlier name."""
     child = _event(2, "child", 0.5, facets=_parent(_RUN_ID.format(1), "n/app"))
-    _take(instance, [child, _event(1, "app", 0, "START"), _event(1, "app.save_t", 1)])
+    _ingest_each(instance, [child, _event(1, "app", 0, "START"), _event(1, "app.save_t", 1)])
     runs = _runs(instance)
     assert set(runs) == {"app.save_t", "child"}
     assert runs["child"]["parent"] == runs["app.save_t"]["uid"]
 
 
-def test_parents_are_known_by_run_id_and_job(instance: Instance) -> None:
+def test_parent_runs_are_identified_by_run_id_and_job(instance: Instance) -> None:
     """The run ids of old Airflow are the same for all DAGs; the facet was once called parentRun."""
     minute = "scheduled__2022-03-14T01:40:00+00:00"
     tasks = [
@@ -310,7 +314,7 @@ def test_parents_are_known_by_run_id_and_job(instance: Instance) -> None:
         _event(2, "airflow/sales.load", 1, facets=_parent(minute, "airflow/sales")),
         _event(3, "airflow/sales.end", 2, facets=_parent(minute, "airflow/sales", "parentRun")),
     ]
-    _take(instance, tasks)
+    _ingest_each(instance, tasks)
     runs = _runs(instance)
     names = {run["uid"]: key for key, run in runs.items()}
     parents = {key: names.get(run["parent"]) for key, run in runs.items()}
@@ -322,10 +326,10 @@ def test_parents_are_known_by_run_id_and_job(instance: Instance) -> None:
     assert _digest(instance) == before
 
 
-def test_a_declared_job_is_no_run(instance: Instance) -> None:
+def test_declared_job_is_not_a_run(instance: Instance) -> None:
     event = _event(1, "crm/load", 0, inputs=["/in"], outputs=["/out"])
     del event["run"], event["eventType"]
-    _take(instance, [event])
+    _ingest_each(instance, [event])
     assert instance.query(Run).count() == 0
     with instance.db.reading() as session:
         facets = session.scalars(select(TransformSeries.facets)).one()
@@ -335,11 +339,11 @@ def test_a_declared_job_is_no_run(instance: Instance) -> None:
     ]
 
 
-def test_malformed_parts_of_an_event_leave_a_doubt(instance: Instance) -> None:
+def test_malformed_parts_of_an_event_are_recorded_as_doubts(instance: Instance) -> None:
     event = _event(1, "job", 0, inputs=[{"name": "t"}, "/x"], facets={"parent": {"run": {}}})
     event["outputs"] = [None]
     event["inputs"][1] = "text"
-    _take(instance, [event])
+    _ingest_each(instance, [event])
     (run,) = instance.query(Run)
     assert run.details["doubts"] == [
         "the start was not told",
@@ -360,13 +364,13 @@ def test_malformed_parts_of_an_event_leave_a_doubt(instance: Instance) -> None:
         "2024-06-01T02:00:00.000[Europe/Paris]",
     ],
 )
-def test_times_with_the_name_of_a_zone_are_read(text: str) -> None:
+def test_event_times_with_a_zone_name_are_parsed(text: str) -> None:
     event = parse(_event(1, "job", 0) | {"eventTime": text})
     assert event.event_time is not None
     assert event.event_time.isoformat() == "2024-06-01T00:00:00+00:00"
 
 
-def test_a_zone_that_there_is_not_puts_the_event_aside() -> None:
+def test_event_with_an_unknown_time_zone_is_quarantined() -> None:
     event = parse(_event(1, "job", 0) | {"eventTime": "2024-06-01T00:00:00[Mars/Base]"})
     assert event.kind == "quarantined"
 
@@ -389,7 +393,7 @@ _LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", _LAYOUTS)
-def test_files_of_events_are_read_as_people_keep_them(
+def test_event_files_of_all_common_layouts_are_replayed(
     instance: Instance, tmp_path: Path, layout: str
 ) -> None:
     path = tmp_path / "events"
@@ -401,7 +405,7 @@ def test_files_of_events_are_read_as_people_keep_them(
     assert replay_file(instance.db, io.BytesIO(_LINES.encode()), Report()).known == 2
 
 
-def test_a_broken_line_is_named_and_the_others_are_taken(instance: Instance) -> None:
+def test_broken_line_is_reported_and_the_others_are_replayed(instance: Instance) -> None:
     lines = _LINES.encode().splitlines(keepends=True)
     torn = lines[0][:40] + b"\n" + b"# a comment\n" + b"".join(lines)
     report = replay_file(instance.db, io.BytesIO(torn), Report())
@@ -409,6 +413,6 @@ def test_a_broken_line_is_named_and_the_others_are_taken(instance: Instance) -> 
     assert [problem.partition(":")[0] for problem in report.unreadable] == ["line 1", "line 2"]
 
 
-def test_a_torn_gzip_file_gives_what_it_holds(instance: Instance) -> None:
+def test_truncated_gzip_file_is_replayed_as_far_as_possible(instance: Instance) -> None:
     report = replay_file(instance.db, io.BytesIO(gzip.compress(_LINES.encode())[:-9]), Report())
     assert report.unreadable[-1].startswith("not a whole gzip file")

@@ -52,7 +52,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def test_every_mutant_is_stored_or_put_aside_or_refused_and_counted(
+def test_every_mutant_is_stored_quarantined_or_refused_and_counted(
     server: Server, instance: Instance
 ) -> None:
     sent = list(
@@ -89,7 +89,7 @@ def test_every_mutant_is_stored_or_put_aside_or_refused_and_counted(
     assert set(bodies) <= stored
 
 
-def test_a_batch_of_mutants_has_a_verdict_for_each(server: Server) -> None:
+def test_batch_of_mutants_gets_a_verdict_for_each(server: Server) -> None:
     bodies = [body for _, body in mutants(every=41) if _is_json(body)]
     status, answer = server.post(b"[" + b",".join(bodies) + b"]", BATCH)
     assert status == 200
@@ -162,13 +162,15 @@ def _gzip(body: bytes) -> dict[str, bytes | str]:
     ],
     ids=range(22),
 )
-def test_each_request_has_its_status(shared: Server, request_: dict[str, str], status: int) -> None:
+def test_each_kind_of_request_has_its_status(
+    shared: Server, request_: dict[str, str], status: int
+) -> None:
     actual_status, answer = shared.post(**request_)  # type: ignore[arg-type]
     assert actual_status == status, answer
     assert "job7" not in shared.runs()  # of an array that breaks off nothing is stored
 
 
-def test_of_a_long_array_that_breaks_off_nothing_is_stored(shared: Server) -> None:
+def test_truncated_long_array_stores_nothing(shared: Server) -> None:
     events = [_event(20_000 + number) for number in range(1200)]
     before = shared.counts()['lamin_events_total{outcome="taken"}']
     assert shared.post(b"[" + b",".join(events) + b",{", BATCH)[0] == 400
@@ -178,7 +180,7 @@ def test_of_a_long_array_that_breaks_off_nothing_is_stored(shared: Server) -> No
     assert shared.counts()['lamin_events_total{outcome="taken"}'] == before + 1200
 
 
-def test_a_body_over_the_limit_is_refused_before_it_is_read(shared: Server) -> None:
+def test_body_over_the_limit_is_refused_before_it_is_read(shared: Server) -> None:
     with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as client:
         client.sendall(
             b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Length: 33554433\r\n\r\n{"
@@ -186,7 +188,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(shared: Server) -> N
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_that_says_no_length_is_cut_at_the_limit(shared: Server) -> None:
+def test_chunked_body_over_the_limit_is_refused(shared: Server) -> None:
     piece = b"%x\r\n" % MB + b" " * MB + b"\r\n"
     with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as client:
         client.sendall(
@@ -217,7 +219,7 @@ def _highest(server: Server) -> Iterator[list[int]]:
         thread.join()
 
 
-def test_a_bomb_is_refused_with_little_memory(shared: Server) -> None:
+def test_gzip_bomb_is_refused_with_little_memory(shared: Server) -> None:
     deflate = zlib.compressobj(9, wbits=31)
     bomb = b"".join(deflate.compress(b" " * MB) for _ in range(1024)) + deflate.flush()
     assert len(bomb) < 1.1 * MB
@@ -245,7 +247,7 @@ def _nested(number: int, size: int) -> bytes:
     return json.dumps(event, separators=(",", ":")).encode()
 
 
-def test_the_largest_bodies_are_taken_with_little_memory(shared: Server) -> None:
+def test_largest_batch_is_accepted_with_little_memory(shared: Server) -> None:
     batch = [_event(30_000 + number, "x" * 30_000) for number in range(1000)]
     whole = b"[" + b",".join(batch) + b"]"
     assert 0.85 * MAX_BODY < len(whole) < MAX_BODY
@@ -282,7 +284,7 @@ def impatient(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[in
     ],
     ids=["nothing", "half a head", "no body", "half a body", "half a second request"],
 )
-def test_who_is_slow_loses_the_connection(impatient: int, beginning: bytes) -> None:
+def test_slow_client_is_disconnected(impatient: int, beginning: bytes) -> None:
     with socket.create_connection(("127.0.0.1", impatient), timeout=30) as client:
         client.sendall(beginning)
         until = time.monotonic() + 30
@@ -292,7 +294,7 @@ def test_who_is_slow_loses_the_connection(impatient: int, beginning: bytes) -> N
                 client.sendall(b"x")
 
 
-def test_five_hundred_half_requests_hold_up_nobody(shared: Server) -> None:
+def test_five_hundred_incomplete_requests_do_not_delay_others(shared: Server) -> None:
     idle = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(500)]
     try:
         for client in idle:
@@ -308,7 +310,7 @@ def test_five_hundred_half_requests_hold_up_nobody(shared: Server) -> None:
             client.close()
 
 
-def test_a_pause_between_start_and_end_of_a_connection_is_no_slowness(impatient: int) -> None:
+def test_pause_between_requests_of_a_connection_does_not_close_it(impatient: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", impatient, timeout=30)
     local = None
     for number in range(2):
@@ -325,7 +327,7 @@ def test_a_pause_between_start_and_end_of_a_connection_is_no_slowness(impatient:
 @pytest.mark.parametrize(
     "event", [_event(9, "x" * (31 * MB)), _nested(10, 31 * MB)], ids=["one text", "many objects"]
 )
-def test_one_event_may_be_as_large_as_a_body(shared: Server, event: bytes) -> None:
+def test_single_event_may_be_as_large_as_a_body(shared: Server, event: bytes) -> None:
     assert 0.8 * MAX_BODY < len(event) < MAX_BODY
     shared.post(_event(8))
     with _highest(shared) as extra:
@@ -366,12 +368,14 @@ def test_event_of_millions_of_nested_arrays_is_refused_with_little_memory(
     assert extra[0] < 150 * MB
 
 
-def test_brackets_within_a_text_are_no_arrays(shared: Server) -> None:
+def test_brackets_inside_a_string_do_not_count_as_arrays(shared: Server) -> None:
     event = _event(40, '[{"' * 700_000)
     assert shared.post(event)[0] == 201
 
 
-def test_batch_with_too_many_verdicts_may_be_sent_again_in_smaller_ones(shared: Server) -> None:
+def test_batch_with_too_many_verdicts_is_refused_and_accepted_in_smaller_batches(
+    shared: Server,
+) -> None:
     events = [
         _event(41),
         *(b'{"run": {}, "n": %d}' % number for number in range(6_000)),
@@ -389,7 +393,7 @@ def test_batch_with_too_many_verdicts_may_be_sent_again_in_smaller_ones(shared: 
     assert {"job41", "job42"} <= set(shared.runs())
 
 
-def test_our_sink_learns_which_events_of_a_batch_were_refused(shared: Server) -> None:
+def test_http_sink_reports_which_events_of_a_batch_were_refused(shared: Server) -> None:
     lines = [_event(50_000 + number) for number in range(400)]
     lines[7] = lines[398] = b"3"
     sink = HttpSink(shared.url + EVENT, timeout=20)
@@ -409,7 +413,7 @@ def test_body_of_many_small_gzip_files_is_refused(shared: Server, path: str) -> 
     assert extra[0] < 100 * MB
 
 
-def test_gzip_that_holds_nothing_is_cut_at_the_limit_too(shared: Server) -> None:
+def test_gzip_stream_of_empty_blocks_is_refused_at_the_limit(shared: Server) -> None:
     stored = zlib.compressobj(0, wbits=31)  # not even deflated: empty blocks without end
     begin = stored.compress(b"") + stored.flush(zlib.Z_FULL_FLUSH)
     piece = stored.flush(zlib.Z_FULL_FLUSH) or b"\x00\x00\x00\xff\xff"
@@ -461,13 +465,13 @@ def _whole_answer(client: socket.socket) -> bytes:
     return answer
 
 
-def test_small_event_is_taken_beside_bodies_that_stall(shared: Server) -> None:
+def test_small_event_is_accepted_while_other_bodies_stall(shared: Server) -> None:
     with _stalled(shared.port):
         for number in range(60, 70):
             assert shared.post(_event(number))[0] == 201
 
 
-def test_body_that_stalls_is_answered_408_and_gives_its_room_back(waiting: int) -> None:
+def test_stalled_body_is_answered_with_408_and_frees_its_memory(waiting: int) -> None:
     with _stalled(waiting) as clients:
         for client in clients:
             assert _whole_answer(client).startswith(
@@ -476,7 +480,7 @@ def test_body_that_stalls_is_answered_408_and_gives_its_room_back(waiting: int) 
         assert post(waiting, _event(70, "x" * MB))[0] == 201
 
 
-def test_body_that_drips_stalls_too(waiting: int) -> None:
+def test_body_sent_byte_by_byte_counts_as_stalled(waiting: int) -> None:
     with _stalled(waiting, count=1) as (client,):
         client.settimeout(0.3)
         for _ in range(9):  # a byte each, all but the last
@@ -489,7 +493,7 @@ def test_body_that_drips_stalls_too(waiting: int) -> None:
         assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-def test_body_that_moves_slowly_is_taken(waiting: int) -> None:
+def test_slow_but_steady_body_is_accepted(waiting: int) -> None:
     event = _event(71, "x" * 400_000)
     with socket.create_connection(("127.0.0.1", waiting), timeout=30) as client:
         client.sendall(_LARGE_HEAD.replace(b"%d" % MAX_BODY, b"%d" % len(event)))

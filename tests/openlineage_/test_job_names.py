@@ -27,7 +27,7 @@ def start_of(
     return start(run, BEGIN + timedelta(hours=number))
 
 
-def take(instance: Instance, *events: Event) -> None:
+def ingest_each(instance: Instance, *events: Event) -> None:
     for event in events:
         ingest(instance.db, [parse(event)])
 
@@ -40,25 +40,25 @@ def uids() -> list[str]:
     return [run.transform.uid for run in Run.all().order_by("started_at")]
 
 
-def test_job_with_a_previous_name_known_here_goes_on_with_that_transform(
+def test_job_with_a_known_previous_name_continues_its_transform(
     instance: Instance,
 ) -> None:
-    take(instance, start_of(1, "lab/Snakefile"))
+    ingest_each(instance, start_of(1, "lab/Snakefile"))
     (before,) = uids()
-    take(instance, start_of(2, "Snakefile", previous="lab/Snakefile"))
+    ingest_each(instance, start_of(2, "Snakefile", previous="lab/Snakefile"))
     assert uids() == [before, before]
     assert keys() == ["Snakefile"]
     assert Transform.get(key="Snakefile").uid == before
     changed = start_of(3, "Snakefile", "rule all: more\n", previous="lab_2026/Snakefile")
-    take(instance, changed)
+    ingest_each(instance, changed)
     assert uids() == [before, before, f"{before[:12]}0001"]
     assert keys() == ["Snakefile"]
 
 
-def test_job_whose_folder_moved_meanwhile_goes_on_by_its_code(instance: Instance) -> None:
-    take(instance, start_of(1, "lab/Snakefile"), start_of(2, "lab/Snakefile:map", "map"))
+def test_job_of_a_moved_folder_continues_its_transform_by_its_code(instance: Instance) -> None:
+    ingest_each(instance, start_of(1, "lab/Snakefile"), start_of(2, "lab/Snakefile:map", "map"))
     before = uids()
-    take(
+    ingest_each(
         instance,
         start_of(3, "Snakefile", previous="lab_2026/Snakefile"),
         start_of(4, "Snakefile:map", "map", previous="lab_2026/Snakefile:map"),
@@ -67,29 +67,29 @@ def test_job_whose_folder_moved_meanwhile_goes_on_by_its_code(instance: Instance
     assert keys() == ["Snakefile", "Snakefile:map"]
 
 
-def test_job_that_could_be_either_of_two_projects_is_a_transform_of_its_own(
+def test_job_with_two_possible_previous_projects_is_a_new_transform(
     instance: Instance,
 ) -> None:
-    take(instance, start_of(1, "a/Snakefile"), start_of(2, "b/Snakefile"))
-    take(instance, start_of(3, "Snakefile", previous="c/Snakefile"))
+    ingest_each(instance, start_of(1, "a/Snakefile"), start_of(2, "b/Snakefile"))
+    ingest_each(instance, start_of(3, "Snakefile", previous="c/Snakefile"))
     assert len(set(uids())) == 3
     assert keys() == ["Snakefile", "a/Snakefile", "b/Snakefile"]
 
 
-def test_job_with_other_code_under_another_folder_is_a_transform_of_its_own(
+def test_job_with_other_code_under_another_folder_is_a_new_transform(
     instance: Instance,
 ) -> None:
-    take(instance, start_of(1, "a/Snakefile"))
-    take(instance, start_of(2, "Snakefile", "other", previous="b/Snakefile"))
+    ingest_each(instance, start_of(1, "a/Snakefile"))
+    ingest_each(instance, start_of(2, "Snakefile", "other", previous="b/Snakefile"))
     assert keys() == ["Snakefile", "a/Snakefile"]
 
 
-def test_events_under_the_previous_name_that_come_late_belong_to_the_transform(
+def test_late_events_under_the_previous_name_belong_to_the_transform(
     instance: Instance,
 ) -> None:
-    take(instance, start_of(1, "lab/Snakefile"))
-    take(instance, start_of(3, "Snakefile", previous="lab/Snakefile"))
-    take(instance, start_of(2, "lab/Snakefile", "between"))
+    ingest_each(instance, start_of(1, "lab/Snakefile"))
+    ingest_each(instance, start_of(3, "Snakefile", previous="lab/Snakefile"))
+    ingest_each(instance, start_of(2, "lab/Snakefile", "between"))
     assert len({uid[:12] for uid in uids()}) == 1
     assert keys() == ["Snakefile"]
 
@@ -101,7 +101,7 @@ def test_rebuild_of_a_renamed_job_gives_the_same_transforms(instance: Instance) 
         start_of(3, "Snakefile", "second", previous="lab/Snakefile"),
         start_of(4, "Snakefile", "third", previous="lab/Snakefile"),
     ]
-    take(instance, *events)
+    ingest_each(instance, *events)
     before = uids(), keys()
     rebuild(instance.db)
     assert (uids(), keys()) == before

@@ -96,7 +96,7 @@ _around = st.sampled_from([("", ""), ("\ufeff", ""), (" \r\n", "\n"), ("\ufeff \
 
 @settings(max_examples=300, deadline=None)
 @given(_documents, _around)
-def test_same_bytes_have_one_hash_verdict_and_value_on_every_way_in(
+def test_same_bytes_have_one_hash_verdict_and_value_by_every_input(
     text: str, around: tuple[str, str]
 ) -> None:
     before, after = around
@@ -154,16 +154,16 @@ def _not_json(constant: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH - 5, 5 * MAX_DEPTH, 100_000])
-def test_depth_is_judged_the_same_from_every_depth_of_the_stack(depth: int) -> None:
+def test_maximum_depth_does_not_depend_on_the_stack(depth: int) -> None:
     text = event_text("[" * depth + "]" * depth)
     first = _outcome(text)
     assert (first[0] == "refused") is (depth > MAX_DEPTH)
-    assert _deep_in_the_stack(300, text) == first
+    assert _outcome_at_stack_depth(300, text) == first
     assert _outcome_in_array(f"[{text}]") == first
 
 
-def _deep_in_the_stack(frames: int, text: str) -> Any:
-    return _outcome(text) if frames == 0 else _deep_in_the_stack(frames - 1, text)
+def _outcome_at_stack_depth(frames: int, text: str) -> Any:
+    return _outcome(text) if frames == 0 else _outcome_at_stack_depth(frames - 1, text)
 
 
 CORPUS = [
@@ -189,7 +189,7 @@ def both(tmp_path: Path, postgres_url: str) -> Any:
         instance.db.dispose()
 
 
-def test_both_databases_have_the_same_rows_whatever_the_way_in(both: list[Database]) -> None:
+def test_both_databases_have_the_same_rows_for_every_input(both: list[Database]) -> None:
     texts = [event_text(value, number) for number, value in enumerate(CORPUS, start=1)]
     sqlite, postgresql = both
     assert _ingest(sqlite, texts) == Receipt(len(texts), 0, {})
@@ -200,7 +200,7 @@ def test_both_databases_have_the_same_rows_whatever_the_way_in(both: list[Databa
     assert rows == _rows(postgresql)
     assert len(rows) == len(texts)
     for database in both:
-        _comes_again(database, texts)
+        _assert_all_duplicates(database, texts)
         assert _rows(database) == rows
 
 
@@ -208,7 +208,7 @@ def _ingest(database: Database, texts: list[str]) -> Receipt:
     return ingest(database, [parse(text) for text in texts])
 
 
-def _comes_again(database: Database, texts: list[str]) -> None:
+def _assert_all_duplicates(database: Database, texts: list[str]) -> None:
     """On every way, and from its own export."""
     (part,) = slices(f"[{','.join(texts)}]")
     assert ingest(database, part.events.values()).taken == 0
@@ -253,11 +253,11 @@ def test_any_value_is_recorded_the_same_on_both_databases(
         ('{"a":"\\ud800","\\ud800":-1e999}', "59dcf54942fe298e"),
     ],
 )
-def test_hash_is_that_of_events_stored_before(text: str, digest: str) -> None:
+def test_hash_equals_that_of_events_stored_earlier(text: str, digest: str) -> None:
     assert parse(text).hash.startswith(digest)
 
 
-def test_export_of_what_people_saved_is_strict_json(embedded: Instance) -> None:
+def test_export_of_non_finite_numbers_is_strict_json(embedded: Instance) -> None:
     transform = ln.Transform(key="train").save()
     ln.Run(transform, params={"loss": 1.0}).save()
     with embedded.db.writing() as session:  # as earlier versions wrote it; today it is refused

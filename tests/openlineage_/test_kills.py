@@ -34,7 +34,7 @@ KILLS = int(os.environ.get("KILLS", "20"))
 CLIENTS = 16
 
 
-class Nursery:
+class ServerProcesses:
     """Servers that start at once, one at a time, all on one port."""
 
     def __init__(self, folder: Path) -> None:
@@ -78,10 +78,10 @@ class Nursery:
 
 
 @pytest.fixture
-def nursery(instance: Instance, in_tmp_path: Path) -> Iterator[Nursery]:
+def server_processes(instance: Instance, in_tmp_path: Path) -> Iterator[ServerProcesses]:
     """Servers over the test's instance."""
     instance.db.dispose()
-    servers = Nursery(in_tmp_path)
+    servers = ServerProcesses(in_tmp_path)
     yield servers
     servers.close()
 
@@ -121,30 +121,32 @@ class Client(threading.Thread):
         return False
 
 
-def _storm(nursery: Nursery, kills: int) -> list[Client]:
+def _storm(server_processes: ServerProcesses, kills: int) -> list[Client]:
     """Clients at work while servers die under them."""
     chance = random.Random(kills)
     stop = threading.Event()
-    clients = [Client(nursery.port, number, stop) for number in range(CLIENTS)]
-    nursery.start()
+    clients = [Client(server_processes.port, number, stop) for number in range(CLIENTS)]
+    server_processes.start()
     for client in clients:
         client.start()
     for _ in range(kills):
         time.sleep(chance.uniform(0.1, 0.6))
-        nursery.kill()
-        nursery.start()
+        server_processes.kill()
+        server_processes.start()
     time.sleep(0.3)
     stop.set()
     for client in clients:
         client.join(60)
-    nursery.kill()
+    server_processes.kill()
     return clients
 
 
-def test_killed_at_any_moment_it_has_kept_its_word(nursery: Nursery, instance: Instance) -> None:
+def test_killed_server_loses_no_acknowledged_event(
+    server_processes: ServerProcesses, instance: Instance
+) -> None:
     on_sqlite = instance.db.engine.dialect.name == "sqlite"
     kills = KILLS if on_sqlite else max(3, KILLS // 10)
-    clients = _storm(nursery, kills)
+    clients = _storm(server_processes, kills)
     acknowledged = {event_hash for client in clients for event_hash in client.acknowledged}
     assert len(acknowledged) > kills * 4
     assert [status for client in clients for status in client.refused] == []
@@ -160,21 +162,21 @@ def test_killed_at_any_moment_it_has_kept_its_word(nursery: Nursery, instance: I
     assert len(runs) == len(set(runs)) == run_count
 
 
-def test_killed_at_every_step_of_taking_an_event_in_it_takes_it_once(
-    nursery: Nursery, instance: Instance
+def test_server_killed_at_any_step_of_ingestion_stores_the_event_once(
+    server_processes: ServerProcesses, instance: Instance
 ) -> None:
     on_sqlite = instance.db.engine.dialect.name == "sqlite"
     sent = [start(run_of(0, "step0"), at(0))]
     for point in itertools.count(1, 1 if KILLS > 20 else 3 if on_sqlite else 10):
-        nursery.start(point)
+        server_processes.start(point)
         assert (
-            post(nursery.port, serialize(sent[-1]))[0] == 201
+            post(server_processes.port, serialize(sent[-1]))[0] == 201
         )  # what the server before this one died of, again
         sent.append(complete(run_of(point, f"step{point}"), at(point)))
         try:
-            assert post(nursery.port, serialize(sent[-1]))[0] == 201
+            assert post(server_processes.port, serialize(sent[-1]))[0] == 201
         except (OSError, http.client.HTTPException):
-            nursery.kill()
+            server_processes.kill()
         else:
             break  # there are no more steps to die at
     assert len(sent) > (10 if on_sqlite else 4)

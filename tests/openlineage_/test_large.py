@@ -56,7 +56,7 @@ def _size(value: Any) -> int:
 
 @settings(max_examples=300, deadline=None)
 @given(_event, st.sampled_from([None, 1]), st.booleans())
-def test_read_piece_by_piece_it_is_the_same(
+def test_scan_of_an_event_equals_reading_it_whole(
     event: dict[str, Any], indent: int | None, escaped: bool
 ) -> None:
     digest, reduced, _ = scan(json.dumps(event, indent=indent, ensure_ascii=escaped), _LIMIT)
@@ -83,7 +83,7 @@ def test_read_piece_by_piece_it_is_the_same(
     assert parsed.get("other") == event.get("other")
 
 
-def test_long_lists_are_taken_some_at_a_time() -> None:
+def test_scan_of_long_lists_has_the_canonical_hash() -> None:
     rows = [{"n": number, "text": "é"} for number in range(2_500)]
     for value in (rows, {"run": {"facets": {"x": {"rows": rows[:1000]}}}}, rows[:999], []):
         assert scan(json.dumps(value), 10**6).digest == _canonical_hash(value)
@@ -92,6 +92,6 @@ def test_long_lists_are_taken_some_at_a_time() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", '{"a"}', '{"a":1,}', "[1,]", "[1 2]", '{"a":1} x', "{1:2}", "[", '{"a":1']
 )
-def test_what_is_no_json_is_none(text: str) -> None:
+def test_scan_of_invalid_json_raises(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - JSON's own errors and ours
         scan(text, 1)

@@ -72,7 +72,7 @@ def _ingest_events(instance: Instance) -> list[Event]:
     return events
 
 
-def test_a_rebuild_gives_the_same_registry_again(instance: Instance) -> None:
+def test_rebuild_reproduces_the_registry(instance: Instance) -> None:
     _ingest_events(instance)
     before = _digest(instance)
     outcome = rebuild(instance.db)
@@ -80,7 +80,7 @@ def test_a_rebuild_gives_the_same_registry_again(instance: Instance) -> None:
     assert _digest(instance) == before
 
 
-def test_a_rebuild_brings_back_what_was_lost_and_drops_what_nobody_told(instance: Instance) -> None:
+def test_rebuild_restores_lost_facts_and_drops_invented_ones(instance: Instance) -> None:
     _ingest_events(instance)
     before = _digest(instance)
     with instance.db.writing() as session:
@@ -97,7 +97,7 @@ def test_a_rebuild_brings_back_what_was_lost_and_drops_what_nobody_told(instance
     assert _digest(instance) == before
 
 
-def test_an_empty_registry_is_made_again_from_its_events(instance: Instance) -> None:
+def test_rebuild_refills_an_empty_registry(instance: Instance) -> None:
     _ingest_events(instance)
     before = _digest(instance)
     with instance.db.writing() as session:
@@ -109,7 +109,7 @@ def test_an_empty_registry_is_made_again_from_its_events(instance: Instance) -> 
     assert _digest(instance) == before
 
 
-def test_what_people_made_outlives_a_rebuild(instance: Instance, in_tmp_path: Path) -> None:
+def test_rebuild_preserves_records_of_users(instance: Instance, in_tmp_path: Path) -> None:
     current.set_current_instance(instance)
     Path("mine.txt").write_text("mine")
     saved = ln.Artifact("mine.txt", key="mine.txt").save()
@@ -124,7 +124,7 @@ def test_what_people_made_outlives_a_rebuild(instance: Instance, in_tmp_path: Pa
     current.set_current_instance(None)
 
 
-def test_events_of_jobs_and_datasets_fill_the_registry_without_a_run(instance: Instance) -> None:
+def test_job_and_dataset_events_fill_the_registry_without_a_run(instance: Instance) -> None:
     _ingest_events(instance)
     current.set_current_instance(instance)
     job = ln.Transform.get(key="nightly")
@@ -136,7 +136,7 @@ def test_events_of_jobs_and_datasets_fill_the_registry_without_a_run(instance: I
     current.set_current_instance(None)
 
 
-def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(
+def test_quarantined_event_has_a_reason_and_can_be_retried(
     instance: Instance,
 ) -> None:
     good = start(run_of(1, "a"), at(0))
@@ -155,7 +155,7 @@ def test_what_is_held_back_says_why_and_comes_in_when_the_reason_is_gone(
     assert instance.query(Run).count() == 1
 
 
-def test_what_is_tried_again_is_heard_of_by_those_who_remember_the_run(instance: Instance) -> None:
+def test_retried_event_updates_a_cached_run(instance: Instance) -> None:
     run = run_of(1, "a")
     early = complete(run, at(1), outputs=[Dataset("file", "/x/a", "1" * 64, "blake3", 1)])
     ingest(instance.db, [parse({**early, "eventType": "NOPE"})])
@@ -174,7 +174,7 @@ def test_what_is_tried_again_is_heard_of_by_those_who_remember_the_run(instance:
         assert session.scalar(select(func.count(RunArtifact.id))) == 2
 
 
-def test_what_our_adapters_tell_is_valid_and_what_is_not_is_named(instance: Instance) -> None:
+def test_lint_log_accepts_adapter_events_and_names_invalid_ones(instance: Instance) -> None:
     ingest(instance.db, [parse(complete(run_of(1, "a"), at(0)))])
     assert lint_log(instance.db).as_dict() == {"judged": 1, "invalid": 0, "problems": []}
     ingest(instance.db, [parse({**start(run_of(1, "a"), at(0)), "producer": "not a uri"})])
@@ -185,7 +185,7 @@ def test_what_our_adapters_tell_is_valid_and_what_is_not_is_named(instance: Inst
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_a_batch_costs_as_many_statements_as_one_event(instance: Instance, count: int) -> None:
+def test_batch_takes_as_many_statements_as_one_event(instance: Instance, count: int) -> None:
     from sqlalchemy import event as sql
 
     reference = Dataset("file", "/x/ref.fa", "1" * 64, "blake3", 1)
@@ -205,7 +205,7 @@ def test_a_batch_costs_as_many_statements_as_one_event(instance: Instance, count
     assert statements[0] <= 25
 
 
-def test_one_event_takes_few_statements(instance: Instance) -> None:
+def test_ingest_of_one_event_takes_few_statements(instance: Instance) -> None:
     """PostgreSQL's sequences are asked one by one. Three ask what was moved and what was deleted for good."""
     from sqlalchemy import event as sql
 
@@ -232,7 +232,7 @@ def test_one_event_takes_few_statements(instance: Instance) -> None:
     assert max(costs[-1]) <= (23 if instance.db.url.startswith("sqlite") else 27), costs
 
 
-def test_what_is_only_kept_at_first_is_in_the_registry_in_the_end(instance: Instance) -> None:
+def test_backlog_of_appended_events_is_projected(instance: Instance) -> None:
     run = run_of(1, "a")
     events = [
         parse(start(run, at(0))),
@@ -253,7 +253,7 @@ def test_what_is_only_kept_at_first_is_in_the_registry_in_the_end(instance: Inst
     assert [row.status for row in instance.query(Run)] == ["completed"]
 
 
-def test_what_is_settled_late_takes_nothing_back(instance: Instance) -> None:
+def test_late_projection_of_the_backlog_does_not_reopen_a_run(instance: Instance) -> None:
     """A server that was killed left a START; its COMPLETE is replayed before that is settled."""
     run = run_of(1, "a")
     append_to_log(instance.db, [parse(start(run, at(0)))])
@@ -262,13 +262,13 @@ def test_what_is_settled_late_takes_nothing_back(instance: Instance) -> None:
     assert [row.status for row in instance.query(Run)] == ["completed"]
 
 
-def test_whoever_comes_next_settles_what_a_killed_server_left(instance: Instance) -> None:
+def test_next_ingest_projects_the_backlog_of_a_killed_server(instance: Instance) -> None:
     append_to_log(instance.db, [parse(start(run_of(1, "a"), at(0)))])
     ingest(instance.db, [parse(start(run_of(2, "b"), at(0)))])
     assert instance.query(Run).count() == 2
 
 
-def test_a_large_facet_that_nothing_reads_is_in_the_raw_log_alone(instance: Instance) -> None:
+def test_unused_large_facet_is_only_in_the_raw_log(instance: Instance) -> None:
     run = run_of(1, "a")
     event = complete(run, at(0), outputs=[Dataset("file", "/x/a")])
     head = {"_producer": "urn:x", "_schemaURL": "urn:x"}

@@ -26,7 +26,7 @@ from .serving import Server
 GONE = replace(process.current(), pid=2**22 + 1)
 
 
-def take(instance: Instance, *events: Event) -> None:
+def ingest_events(instance: Instance, *events: Event) -> None:
     ingest(instance.db, map(parse, events))
 
 
@@ -42,35 +42,35 @@ def state(instance: Instance) -> tuple[str, str | None, int | None]:
     return result
 
 
-def test_late_news_of_a_lost_run_do_not_wake_it(instance: Instance) -> None:
+def test_late_events_of_a_lost_run_do_not_revive_it(instance: Instance) -> None:
     run = run_of(1, "job", process=GONE)
-    take(instance, start(run, at(0)))
+    ingest_events(instance, start(run, at(0)))
     assert instance.runs.find_lost() == 1
     lost = "lost", "the process ended without a word", GONE.pid
     assert state(instance) == lost
-    take(instance, running(run, at(1)))
+    ingest_events(instance, running(run, at(1)))
     assert state(instance) == lost
     rebuild(instance.db)
     assert state(instance) == lost
-    take(instance, complete(run, at(2)))
+    ingest_events(instance, complete(run, at(2)))
     assert state(instance) == ("completed", None, GONE.pid)
     assert instance.runs.find_lost() == 0
 
 
-def test_a_run_that_was_taken_up_by_another_process_is_at_work(instance: Instance) -> None:
+def test_run_continued_by_another_process_is_running(instance: Instance) -> None:
     run = run_of(1, "job", process=GONE)
-    take(instance, start(run, at(0)))
+    ingest_events(instance, start(run, at(0)))
     assert instance.runs.find_lost() == 1
-    take(instance, start(replace(run, process=process.current()), at(5)))
+    ingest_events(instance, start(replace(run, process=process.current()), at(5)))
     assert state(instance) == ("running", None, process.current().pid)
     assert instance.runs.find_lost() == 0
 
 
-def test_registry_sink_that_opens_closes_the_runs_of_processes_that_are_gone(
+def test_registry_sink_marks_runs_of_ended_processes_lost(
     instance: Instance,
 ) -> None:
-    take(instance, start(run_of(1, "job", process=GONE), at(0)))
-    take(instance, start(run_of(2, "work", process=process.current()), at(0)))
+    ingest_events(instance, start(run_of(1, "job", process=GONE), at(0)))
+    ingest_events(instance, start(run_of(2, "work", process=process.current()), at(0)))
     RegistrySink(instance.folder).close()
     assert {(status, pid) for status, _, pid in states(instance)} == {
         ("lost", GONE.pid),
@@ -78,17 +78,17 @@ def test_registry_sink_that_opens_closes_the_runs_of_processes_that_are_gone(
     }
 
 
-def test_the_order_of_arrival_does_not_matter(instance: Instance) -> None:
+def test_order_of_arrival_does_not_change_the_final_status(instance: Instance) -> None:
     for number, order in enumerate(permutations(range(3))):
         run = run_of(number, "job", process=GONE)
         story = [start(run, at(0)), running(run, at(1)), complete(run, at(2))]
         for index in order:
-            take(instance, story[index])
+            ingest_events(instance, story[index])
             instance.runs.find_lost()
     assert states(instance) == {("completed", None, GONE.pid)}
 
 
-def test_a_process_that_cannot_be_is_none(instance: Instance) -> None:
+def test_invalid_process_facets_are_ignored(instance: Instance) -> None:
     odd: list[Any] = [
         {"pid": 1},
         {"host": "a"},
@@ -99,12 +99,12 @@ def test_a_process_that_cannot_be_is_none(instance: Instance) -> None:
     for number, process_facet in enumerate(odd):
         event = start(run_of(number, "job"), at(0))
         event["run"]["facets"]["lamin_process"] = process_facet
-        take(instance, event)
+        ingest_events(instance, event)
     assert states(instance) == {("running", None, None)}
 
 
-def test_a_server_finds_the_lost_runs_of_its_machine(instance: Instance, in_tmp_path: Path) -> None:
-    take(instance, start(run_of(1, "job", process=GONE), at(0)))
+def test_server_marks_lost_runs_of_its_machine(instance: Instance, in_tmp_path: Path) -> None:
+    ingest_events(instance, start(run_of(1, "job", process=GONE), at(0)))
     with Server(in_tmp_path) as server:
         deadline = time.monotonic() + 30
         while server.runs() != {"job": "lost"}:

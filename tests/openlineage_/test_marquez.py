@@ -28,7 +28,7 @@ def marquez(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield MarquezClient(server.url)
 
 
-def test_namespaces_sources_and_tags(marquez: Any) -> None:
+def test_marquez_client_reads_namespaces_sources_and_tags(marquez: Any) -> None:
     namespaces = marquez.list_namespaces()["namespaces"]
     assert {row["name"] for row in namespaces} >= {"test", "file", "s3://bucket", ODD_JOB.namespace}
     assert marquez.list_namespaces(limit=1, offset=1)["namespaces"] == namespaces[1:2]
@@ -39,7 +39,7 @@ def test_namespaces_sources_and_tags(marquez: Any) -> None:
     assert marquez.list_tags() == {"tags": [], "totalCount": 0}
 
 
-def test_jobs_and_runs(marquez: Any) -> None:
+def test_marquez_client_reads_jobs_and_runs(marquez: Any) -> None:
     jobs = marquez.list_jobs("test")["jobs"]
     for job in jobs:
         assert marquez.get_job("test", job["name"]) == job
@@ -53,7 +53,7 @@ def test_jobs_and_runs(marquez: Any) -> None:
     )
 
 
-def test_datasets_and_versions(marquez: Any) -> None:
+def test_marquez_client_reads_datasets_and_versions(marquez: Any) -> None:
     names = {row["name"] for row in marquez.list_datasets("file")["datasets"]}
     assert names == {"/data/raw.csv", "/data/table.csv"}
     assert marquez.get_dataset("s3://bucket", REPORT.name)["name"] == REPORT.name
@@ -63,18 +63,18 @@ def test_datasets_and_versions(marquez: Any) -> None:
         assert marquez.get_dataset_version("file", "/data/table.csv", version["version"]) == version
 
 
-def test_events(marquez: Any) -> None:
+def test_marquez_client_reads_events(marquez: Any) -> None:
     assert marquez.list_events()["events"][0] == JOB_EVENT
     assert marquez.list_events(limit=2)["totalCount"] == len(STORY) + 1
 
 
-def test_columns(marquez: Any) -> None:
+def test_marquez_client_reads_column_lineage(marquez: Any) -> None:
     assert marquez.get_column_lineage_by_dataset("file", "/data/table.csv") == {"graph": []}
     assert marquez.get_column_lineage_by_job("test", "make", depth=2, with_downstream=True) == {
         "graph": []
     }
 
 
-def test_what_is_not_there(marquez: Any) -> None:
+def test_marquez_client_raises_for_a_missing_job(marquez: Any) -> None:
     with pytest.raises(APIError):
         marquez.get_job("test", "none")

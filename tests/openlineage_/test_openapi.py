@@ -47,7 +47,7 @@ def _operations(routes: Iterable[BaseRoute]) -> set[tuple[str, str]]:
     return operations
 
 
-def test_every_route_is_in_the_document_and_nothing_else(instance: Instance) -> None:
+def test_openapi_document_lists_every_route(instance: Instance) -> None:
     documented = {
         (path, method) for path, operations in document()["paths"].items() for method in operations
     }
@@ -56,7 +56,7 @@ def test_every_route_is_in_the_document_and_nothing_else(instance: Instance) -> 
     assert _operations(application(instance.db).routes) - _operations(pages) == documented
 
 
-def test_every_question_is_on_its_page() -> None:
+def test_http_api_page_lists_every_route_and_parameter() -> None:
     page = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text("utf-8")
     documented = {*re.findall(r"`(/[^`?]*)`", page), "/namespaces/{namespace}/jobs/{job}/versions/{version}",
             "/namespaces/{namespace}/datasets/{dataset}/versions/{version}"}  # fmt: skip
@@ -65,7 +65,7 @@ def test_every_question_is_on_its_page() -> None:
             if f"`{name}`" not in page and f"`{name}=" not in page and f"{name}=" not in page] == []  # fmt: skip
 
 
-def test_the_schemas_are_schemas_and_used() -> None:
+def test_openapi_schemas_are_valid_and_used() -> None:
     schemas = document()["components"]["schemas"]
     for name, schema in schemas.items():
         jsonschema_rs.validator_for({**schema, "components": {"schemas": schemas}})
@@ -74,7 +74,7 @@ def test_the_schemas_are_schemas_and_used() -> None:
     assert [name for name in schemas if f"#/components/schemas/{name}'" not in text] == []
 
 
-def test_every_parameter_reads_its_default() -> None:
+def test_every_parameter_parses_its_default() -> None:
     for question in QUESTIONS:
         for parameter in question.parameters:
             if "default" in parameter.schema:
@@ -138,7 +138,7 @@ def fuzz(folder: Path, examples: int, *options: str) -> Outcome:
 
 
 @pytest.mark.timeout(3600)
-def test_no_request_that_the_document_allows_or_forbids_breaks_the_server(tmp_path: Path) -> None:
+def test_no_schemathesis_request_breaks_the_server(tmp_path: Path) -> None:
     """`make fuzz` asks for more examples than there is time for here."""
     examples = int(os.environ.get("FUZZ_EXAMPLES", "2"))
     outcome = fuzz(tmp_path, examples, "--phases", "coverage,fuzzing", "--seed", "1")

@@ -169,7 +169,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_event(), min_size=2, max_size=14), st.integers(0, 1000))
-def test_any_order_and_repetition_gives_the_same_registry(
+def test_order_and_repetition_of_events_do_not_change_the_registry(
     empty: Path, events: list[Event], seed: int
 ) -> None:
     ordered = sorted(events, key=lambda event: event["eventTime"])
@@ -178,7 +178,9 @@ def test_any_order_and_repetition_gives_the_same_registry(
     )
 
 
-def _told_by_two(empty: Path, batches: Sequence[Sequence[Event]], seed: int) -> list[str]:
+def _state_lines_by_two_processes(
+    empty: Path, batches: Sequence[Sequence[Event]], seed: int
+) -> list[str]:
     """What a registry says that two processes are told these; some they only keep, and settle some later."""
     choices = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -201,10 +203,10 @@ def _told_by_two(empty: Path, batches: Sequence[Sequence[Event]], seed: int) -> 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_event(), min_size=2, max_size=14), st.integers(0, 1000))
-def test_nor_does_it_matter_who_is_told_and_what_is_settled_later(
+def test_ingest_by_two_processes_with_late_projection_does_not_change_the_registry(
     empty: Path, events: list[Event], seed: int
 ) -> None:
     ordered = sorted(events, key=lambda event: event["eventTime"])
-    assert _told_by_two(empty, _mixed(events, seed), seed) == _state_lines(
+    assert _state_lines_by_two_processes(empty, _mixed(events, seed), seed) == _state_lines(
         empty, [[event] for event in ordered]
     )

@@ -28,14 +28,14 @@ ABOVE = RunReference("0194e0a0-0000-7000-8000-00000000000b", "prefect", "flow:st
 NEAR = RunReference("0194e0a0-0000-7000-8000-00000000000c", "dbt", "model")
 
 
-def test_what_is_told_is_what_is_heard() -> None:
+def test_parent_context_round_trips_through_the_environment() -> None:
     assert parent_from_environment(environment_for_children(ABOVE)) == ABOVE
     assert parent_from_environment(environment_for_children(TOP)) == TOP
     assert parent_from_environment({}) is None
 
 
 @pytest.mark.parametrize("variable", ["OPENLINEAGE_CONTEXT", "OPENLINEAGE_PARENT_ID"])
-def test_either_way_of_saying_it_is_enough(variable: str) -> None:
+def test_either_variable_alone_is_enough(variable: str) -> None:
     environment = environment_for_children(ABOVE)
     root = {
         name: value for name, value in environment.items() if name == "OPENLINEAGE_ROOT_PARENT_ID"
@@ -43,12 +43,12 @@ def test_either_way_of_saying_it_is_enough(variable: str) -> None:
     assert parent_from_environment({variable: environment[variable], **root}) == ABOVE
 
 
-def test_a_namespace_with_slashes_is_whole_in_the_context() -> None:
+def test_namespace_with_slashes_round_trips() -> None:
     spark = RunReference(NEAR.run_id, "spark://host:7077/app", "job")
     assert parent_from_environment(environment_for_children(spark)) == spark
 
 
-def test_the_root_may_stand_beside_the_parent() -> None:
+def test_root_may_be_beside_the_parent() -> None:
     context = json.loads(environment_for_children(ABOVE)["OPENLINEAGE_CONTEXT"])
     context["root"] = context["parent"].pop("root")
     assert parent_from_environment({"OPENLINEAGE_CONTEXT": json.dumps(context)}) == ABOVE
@@ -67,14 +67,14 @@ def test_the_root_may_stand_beside_the_parent() -> None:
         '{"parent": {"job": 3}}',
     ],
 )
-def test_what_is_no_context_is_passed_over(text: str) -> None:
+def test_invalid_context_is_ignored(text: str) -> None:
     environment = {**environment_for_children(ABOVE), "OPENLINEAGE_CONTEXT": text}
     assert parent_from_environment(environment) == ABOVE
     assert parent_from_environment({"OPENLINEAGE_CONTEXT": text}) is None
 
 
 @pytest.mark.parametrize("newer", [True, False])
-def test_the_nearest_run_is_the_parent_whichever_variable_it_set(newer: bool) -> None:
+def test_nearest_run_is_the_parent_whichever_variable_names_it(newer: bool) -> None:
     """A foreign program below us sets the one that it knows, and leaves the other to name us."""
     near = environment_for_children(NEAR)
     theirs = (
@@ -112,7 +112,7 @@ def runs_of(instance: Instance) -> dict[str, Any]:
     return {run.transform_key: run for run in instance.lineage.everything().runs.values()}
 
 
-def test_a_foreign_producer_under_a_workflow_of_ours_is_its_child_and_ours_is_a_child_of_what_started_it(
+def test_runs_of_airflow_snakemake_and_openlineage_python_form_one_tree(
     tmp_path: Path,
 ) -> None:
     """Airflow (never seen) above Snakemake above a program that uses openlineage-python: one tree."""
@@ -158,7 +158,7 @@ print(outer())
 """
 
 
-def test_the_outermost_of_nested_runs_is_told_to_what_they_start(in_tmp_path: Path) -> None:
+def test_children_of_nested_runs_get_the_outermost_run(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     (in_tmp_path / "nested.py").write_text(NESTED)
     printed = subprocess.check_output([sys.executable, "nested.py"], text=True, cwd=in_tmp_path)
@@ -182,7 +182,7 @@ assert "OPENLINEAGE_CONTEXT" not in os.environ or os.environ["OPENLINEAGE_CONTEX
 """
 
 
-def test_a_tracked_script_tells_its_children_who_it_is(in_tmp_path: Path) -> None:
+def test_tracked_script_passes_its_run_to_its_children(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     (in_tmp_path / "train.py").write_text(TRACKED)
     above = environment_for_children(TOP)

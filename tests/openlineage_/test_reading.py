@@ -32,7 +32,7 @@ from .story import (
 )
 
 
-def test_namespaces_are_those_of_jobs_and_of_datasets(client: TestClient) -> None:
+def test_namespaces_are_those_of_jobs_and_datasets(client: TestClient) -> None:
     answer = ask(client, "/namespaces")
     names = [row["name"] for row in answer["namespaces"]]
     assert names == sorted(["file", ODD_JOB.namespace, "orders", "s3://bucket", "test"])
@@ -41,7 +41,7 @@ def test_namespaces_are_those_of_jobs_and_of_datasets(client: TestClient) -> Non
         assert ask(client, f"/namespaces{within(name)}")["name"] == name
 
 
-def test_a_job_has_the_inputs_and_outputs_of_its_latest_run(client: TestClient) -> None:
+def test_job_has_the_inputs_and_outputs_of_its_latest_run(client: TestClient) -> None:
     jobs = ask(client, "/namespaces/test/jobs")
     assert [job["name"] for job in jobs["jobs"] if job["name"] != "declared"] == [
         "flow",
@@ -97,7 +97,7 @@ def test_names_of_any_kind_are_decoded_once(client: TestClient) -> None:
     )
 
 
-def test_every_version_of_a_dataset_has_the_run_that_made_it(client: TestClient) -> None:
+def test_every_version_of_a_dataset_names_the_run_that_created_it(client: TestClient) -> None:
     path = f"/namespaces/file/datasets{within('/data/table.csv')}"
     answer = ask(client, f"{path}/versions")
     assert [
@@ -117,7 +117,7 @@ def test_every_version_of_a_dataset_has_the_run_that_made_it(client: TestClient)
     assert raw["createdByRun"] is None
 
 
-def test_what_events_say_of_jobs_and_datasets_by_themselves(instance: Instance) -> None:
+def test_facets_of_job_and_dataset_events_are_returned(instance: Instance) -> None:
     facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json"}
     columns = [{"name": "a", "type": "int"}]
     job = JOB_EVENT | {
@@ -154,7 +154,7 @@ def test_what_events_say_of_jobs_and_datasets_by_themselves(instance: Instance) 
     )
 
 
-def test_what_is_in_the_trash_says_so_and_stays_in_the_lineage(instance: Instance) -> None:
+def test_trashed_dataset_is_marked_deleted_and_stays_in_the_lineage(instance: Instance) -> None:
     client = tell(instance)
     with instance.db.writing() as session:
         gone = session.scalars(select(Artifact).where(Artifact.key == "data/table.csv")).all()

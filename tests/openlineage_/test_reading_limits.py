@@ -74,7 +74,7 @@ BAD = [
 ]
 
 
-def test_bad_input_is_refused_with_words(client: TestClient) -> None:
+def test_bad_input_is_refused_with_error_and_hint(client: TestClient) -> None:
     for path, status in BAD:
         answer = client.get(f"/api/v1{path}")
         assert (answer.status_code, set(answer.json())) == (status, {"error", "hint"}), (
@@ -94,7 +94,7 @@ def test_unknown_path_or_method_is_refused_with_a_hint(client: TestClient) -> No
     assert (answer.status_code, answer.json()["hint"]) == (405, "this path takes GET, HEAD")
 
 
-def test_nothing_is_written_by_asking(client: TestClient) -> None:
+def test_read_routes_refuse_other_methods(client: TestClient) -> None:
     for question in QUESTIONS:
         for method in ("POST", "PUT", "DELETE", "PATCH"):
             if (question.path, method) != ("/api/v1/lineage", "POST"):
@@ -115,7 +115,7 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
         _opened.append(f"{event} {arguments[0]!r} {arguments[-1]!r}")
 
 
-def test_no_path_is_opened_and_no_address_called(client: TestClient) -> None:
+def test_requests_open_no_path_and_no_connection(client: TestClient) -> None:
     global _opened
     sys.addaudithook(_watch)  # it stays as long as the process; `_opened` turns it off
     names = [
@@ -195,7 +195,7 @@ LIMITS = {
 }
 
 
-def test_statements_do_not_grow_with_the_answer(instance: Instance) -> None:
+def test_number_of_statements_does_not_grow_with_the_answer(instance: Instance) -> None:
     client = client_of(instance)
     ingest(instance.db, map(parse, _wide(12)))
     counts = {}
@@ -206,7 +206,7 @@ def test_statements_do_not_grow_with_the_answer(instance: Instance) -> None:
     assert {path: count for path, count in counts.items() if count > LIMITS[path]} == {}
 
 
-def test_what_python_saved_is_asked_like_everything_else(in_tmp_path: Path) -> None:
+def test_records_saved_by_python_are_returned_by_every_route(in_tmp_path: Path) -> None:
     import lamin_core as ln
 
     instance = ln.setup.init("./data")

@@ -60,7 +60,7 @@ def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:
     }
 
 
-def test_a_moment_without_a_zone_is_the_same_over_http_in_python_and_in_the_shell(
+def test_time_without_a_zone_is_the_same_over_http_in_python_and_in_the_cli(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = tell(instance)
@@ -88,7 +88,7 @@ def test_a_moment_without_a_zone_is_the_same_over_http_in_python_and_in_the_shel
         time.tzset()
 
 
-def test_lineage_of_every_run_and_version_stays(client: TestClient) -> None:
+def test_lineage_of_every_run_and_version_is_available(client: TestClient) -> None:
     first = ask(client, "/lineage", nodeId=f"run:{FIRST.id}")
     table_node, used = f"{TABLE_ID}@0000", f"run:{USE.id}"
     assert edges(first) == {
@@ -116,7 +116,7 @@ def test_lineage_of_every_run_and_version_stays(client: TestClient) -> None:
     assert ask(client, "/lineage", nodeId=f"{REPORT_ID}#0000")["graph"]
 
 
-def test_lineage_as_it_was(client: TestClient) -> None:
+def test_lineage_as_of_a_time_excludes_later_events(client: TestClient) -> None:
     early = ask(client, "/lineage", nodeId=RAW_ID, asOf="2026-01-01T00:00:03.5Z")
     assert (TABLE_ID, "job:test:use") in edges(early)
     assert REPORT_ID not in {node["id"] for node in early["graph"]}
@@ -125,7 +125,7 @@ def test_lineage_as_it_was(client: TestClient) -> None:
     assert (using["status"], using["endedAt"]) == ("running", None)
 
 
-def test_a_cut_graph_says_so(client: TestClient) -> None:
+def test_truncated_graph_is_marked_as_truncated(client: TestClient) -> None:
     few = ask(client, "/lineage", nodeId=TABLE_ID, limit=2)
     assert few["truncated"]
     assert len(few["graph"]) <= 2
@@ -151,7 +151,7 @@ def _columns(
     return event
 
 
-def test_columns_come_from_columns(instance: Instance) -> None:
+def test_column_lineage_follows_columns(instance: Instance) -> None:
     story = [
         _columns(Dataset("file", "/a"), {"x": [], "y": []}),
         _columns(Dataset("file", "/b"), {"sum": [("/a", "x"), ("/a", "y")], "y": [("/a", "y")]}),
@@ -187,7 +187,7 @@ def test_columns_come_from_columns(instance: Instance) -> None:
     assert client.get(f"/api/v1/column-lineage?nodeId=run:{run_of(1, 'x').id}").status_code == 404
 
 
-def test_columns_follow_other_names_and_renames(instance: Instance) -> None:
+def test_column_lineage_follows_symlinks_and_renames(instance: Instance) -> None:
     facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json"}
     first = _columns(Dataset("file", "/b"), {"x": [("/a", "x")]})
     other_name = {"namespace": "warehouse", "name": "b", "type": "TABLE"}
@@ -223,12 +223,12 @@ def test_columns_follow_other_names_and_renames(instance: Instance) -> None:
         assert of(f"datasetField:{name}:x", withDownstream="true") == every
 
 
-def test_a_job_that_never_ran_is_a_node(client: TestClient) -> None:
+def test_job_that_never_ran_is_a_node(client: TestClient) -> None:
     (node,) = ask(client, "/lineage", nodeId="job:test:declared")["graph"]
     assert (node["id"], node["type"], node["inEdges"]) == ("job:test:declared", "JOB", [])
 
 
-def test_upstream_runs_as_marquez_tells_them(client: TestClient) -> None:
+def test_upstream_runs_are_returned_as_by_marquez(client: TestClient) -> None:
     answer = ask(client, "/runlineage/upstream", runId=USE.id)
     assert [entry["run"]["id"] for entry in answer["runs"]] == [USE.id, FIRST.id]
     assert answer["runs"][0]["inputs"] == [

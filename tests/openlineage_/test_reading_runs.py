@@ -17,14 +17,14 @@ from .conftest import at, run_of
 from .story import DATASET_EVENT, FIRST, FLOW, JOB_EVENT, SECOND, STORY, USE, ask, client_of, tell
 
 
-def test_run_ids_are_known_in_either_case(instance: Instance) -> None:
+def test_run_ids_are_found_in_either_case(instance: Instance) -> None:
     run = Run("ABCDEF00-0000-7000-8000-00000000000A", Job("test", "loud", "rule"), "test", "1")
     ingest(instance.db, [parse(start(run, at(1)))])
     client = client_of(instance)
     assert ask(client, f"/runs/{run.id}") == ask(client, f"/runs/{run.id.lower()}")
 
 
-def test_one_run_has_all_that_belongs_to_it(client: TestClient) -> None:
+def test_run_has_its_parent_children_and_dataset_versions(client: TestClient) -> None:
     run = ask(client, f"/runs/{SECOND.id}")
     assert run == ask(client, f"/jobs/runs/{SECOND.id}") == ask(client, f"/runs/{run['uid']}")
     assert (run["state"], run["status"], run["durationMs"], run["args"]) == (
@@ -62,7 +62,7 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_runs_are_filtered_and_newest_first(client: TestClient) -> None:
+def test_runs_are_filtered_and_sorted_newest_first(client: TestClient) -> None:
     for query, expected in FILTERS:
         answer = ask(client, "/runs", **query)
         assert "".join(run["id"][-1] for run in answer["runs"]) == expected, query
@@ -70,7 +70,7 @@ def test_runs_are_filtered_and_newest_first(client: TestClient) -> None:
             assert answer["totalCount"] == len(expected), query
 
 
-def test_pages_lose_and_repeat_nothing_while_runs_come_in(instance: Instance) -> None:
+def test_pages_lose_and_repeat_nothing_while_runs_arrive(instance: Instance) -> None:
     client = tell(instance)
     seen: list[str] = []
     cursor: dict[str, str] = {}
@@ -84,7 +84,7 @@ def test_pages_lose_and_repeat_nothing_while_runs_come_in(instance: Instance) ->
     assert "".join(seen) == "653421"
 
 
-def test_events_come_back_as_they_were_received(client: TestClient) -> None:
+def test_events_are_returned_as_received(client: TestClient) -> None:
     answer = ask(client, "/events/lineage", sortDirection="asc")
     assert answer["events"] == [*STORY, JOB_EVENT, DATASET_EVENT]
     assert answer["totalCount"] == len(STORY) + 2
@@ -101,7 +101,7 @@ def test_events_come_back_as_they_were_received(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("direction", ["asc", "desc"])
-def test_pages_of_events_follow_each_other(client: TestClient, direction: str) -> None:
+def test_pages_of_events_are_contiguous(client: TestClient, direction: str) -> None:
     seen: list[Any] = []
     cursor: dict[str, str] = {}
     while True:
@@ -114,7 +114,7 @@ def test_pages_of_events_follow_each_other(client: TestClient, direction: str) -
     assert seen == (whole if direction == "asc" else whole[::-1])
 
 
-def test_what_python_alone_reads_is_sent_as_json(instance: Instance) -> None:
+def test_non_finite_numbers_are_returned_as_null(instance: Instance) -> None:
     text = json.dumps(complete(run_of(1, "odd"), at(1)) | {"custom": [1.5, 2.5]})
     ingest(instance.db, [parse(text.replace("1.5", "NaN"))])
     answer = client_of(instance).get("/api/v1/events/lineage")
@@ -122,7 +122,7 @@ def test_what_python_alone_reads_is_sent_as_json(instance: Instance) -> None:
     assert payload["events"][0]["custom"] == [None, 2.5]
 
 
-def test_facets_of_a_run_and_of_its_job(instance: Instance) -> None:
+def test_facets_of_a_run_and_of_its_job_are_returned(instance: Instance) -> None:
     event = start(run_of(1, "told"), at(1))
     facet = {"_producer": "https://example.org", "_schemaURL": "https://example.org/x.json", "x": 1}
     event["run"]["facets"]["my_run"] = event["job"]["facets"]["my_job"] = facet

@@ -36,15 +36,15 @@ from openlineage.lamin.receive.parse import parse
 from .conftest import at, run_of
 
 
-def _take(instance: Instance, *events: Event) -> Receipt:
+def _ingest_events(instance: Instance, *events: Event) -> Receipt:
     return ingest(instance.db, map(parse, events))
 
 
-def _seen(instance: Instance) -> View:
+def _whole_view(instance: Instance) -> View:
     return view(instance.lineage.everything())
 
 
-def _story(folder: Path) -> list[Event]:
+def _workflow_events(folder: Path) -> list[Event]:
     """A workflow with three steps: the second makes a folder, the third reads a file in it and fails."""
     (folder / "out").mkdir()
     for name in ("in.txt", "a.txt", "out/1.txt"):
@@ -65,10 +65,10 @@ def _story(folder: Path) -> list[Event]:
     ]
 
 
-def test_the_lineage_of_a_file_in_a_folder_goes_through_the_folder(
+def test_lineage_of_a_file_in_a_folder_goes_through_the_folder(
     instance: Instance, in_tmp_path: Path
 ) -> None:
-    _take(instance, *_story(in_tmp_path))
+    _ingest_events(instance, *_workflow_events(in_tmp_path))
     artifact = instance.lineage.find("out/1.txt")
     lines = tree(instance.lineage.around(artifact), ("artifact", artifact.id)).splitlines()
     assert [line.lstrip("└─ ").split()[0] for line in lines] == [
@@ -80,13 +80,13 @@ def test_the_lineage_of_a_file_in_a_folder_goes_through_the_folder(
         "in.txt",
     ]
     assert [
-        (member["directory"], member["artifact"]) for member in _seen(instance)["contains"]
+        (member["directory"], member["artifact"]) for member in _whole_view(instance)["contains"]
     ] == [(instance.lineage.find("out").uid, artifact.uid)]
 
 
-def test_a_run_says_all_that_its_events_say(instance: Instance, in_tmp_path: Path) -> None:
-    _take(instance, *_story(in_tmp_path))
-    runs = {run["transform_key"]: run for run in _seen(instance)["runs"]}
+def test_run_records_all_that_its_events_contain(instance: Instance, in_tmp_path: Path) -> None:
+    _ingest_events(instance, *_workflow_events(in_tmp_path))
+    runs = {run["transform_key"]: run for run in _whole_view(instance)["runs"]}
     assert {key: run["status"] for key, run in runs.items()} == {
         "wf": "failed",
         "wf:a": "completed",
@@ -106,20 +106,20 @@ def test_a_run_says_all_that_its_events_say(instance: Instance, in_tmp_path: Pat
 def test_shuffled_and_repeated_events_give_the_same_registry(
     instance: Instance, in_tmp_path: Path, seed: int
 ) -> None:
-    story = _story(in_tmp_path)
+    story = _workflow_events(in_tmp_path)
     order = random.Random(seed)
     mixed = story * 2
     order.shuffle(mixed)
     while mixed:
         size = order.randint(1, 4)
-        _take(instance, *mixed[:size])
+        _ingest_events(instance, *mixed[:size])
         del mixed[:size]
-    mixed_view = _named(_seen(instance))
+    mixed_view = _named(_whole_view(instance))
     other = Instance.create(in_tmp_path / "other", in_tmp_path / "data")
     with other.db.writing() as session:  # the same place, so that the keys are the same
         storage_for(session, str(in_tmp_path))
-    _take(other, *story)
-    assert _named(_seen(other)) == mixed_view
+    _ingest_events(other, *story)
+    assert _named(_whole_view(other)) == mixed_view
     other.db.dispose()
 
 
@@ -138,19 +138,22 @@ def _named(seen: View) -> dict[str, list[str]]:
     return {kind: sorted(map(str, rows)) for kind, rows in named.items()}
 
 
-def test_the_same_event_is_taken_once(instance: Instance) -> None:
+def test_repeated_event_is_stored_once(instance: Instance) -> None:
     event = start(run_of(1, "a"), at(0))
-    assert (_take(instance, event).taken, _take(instance, event, event).duplicates) == (1, 1)
+    assert (
+        _ingest_events(instance, event).taken,
+        _ingest_events(instance, event, event).duplicates,
+    ) == (1, 1)
     with instance.db.reading() as session:
         assert len(list(export(session))) == 1
 
 
-def test_a_late_start_does_not_reopen_a_run(instance: Instance) -> None:
+def test_late_start_does_not_reopen_a_run(instance: Instance) -> None:
     run = run_of(1, "a")
-    _take(instance, complete(run, at(2)))
-    _take(instance, start(run, at(1)))
-    _take(instance, running(run, at(3)))
-    (seen,) = _seen(instance)["runs"]
+    _ingest_events(instance, complete(run, at(2)))
+    _ingest_events(instance, start(run, at(1)))
+    _ingest_events(instance, running(run, at(3)))
+    (seen,) = _whole_view(instance)["runs"]
     assert (seen["status"], seen["started_at"], seen["finished_at"]) == (
         "completed",
         at(1).isoformat(),
@@ -158,28 +161,28 @@ def test_a_late_start_does_not_reopen_a_run(instance: Instance) -> None:
     )
 
 
-def test_the_first_end_is_the_end(instance: Instance) -> None:
+def test_first_end_event_by_time_determines_the_status(instance: Instance) -> None:
     run = run_of(1, "a")
-    _take(instance, abort(run, at(3), "cancelled"), complete(run, at(2)))
-    assert _seen(instance)["runs"][0]["status"] == "completed"
+    _ingest_events(instance, abort(run, at(3), "cancelled"), complete(run, at(2)))
+    assert _whole_view(instance)["runs"][0]["status"] == "completed"
 
 
-def test_a_parent_that_nobody_told_of_is_filled_later(instance: Instance) -> None:
+def test_stub_of_an_unknown_parent_is_filled_by_its_events(instance: Instance) -> None:
     parent = run_of(1, "wf")
-    _take(instance, complete(run_of(2, "wf:a", parent), at(2)))
-    stub, child = sorted(_seen(instance)["runs"], key=lambda run: run["transform_key"])
+    _ingest_events(instance, complete(run_of(2, "wf:a", parent), at(2)))
+    stub, child = sorted(_whole_view(instance)["runs"], key=lambda run: run["transform_key"])
     assert (stub["transform_key"], stub["status"], child["parent"]) == (
         "wf",
         "scheduled",
         stub["uid"],
     )
-    _take(instance, start(parent, at(0)), complete(parent, at(3)))
-    filled = next(run for run in _seen(instance)["runs"] if run["transform_key"] == "wf")
+    _ingest_events(instance, start(parent, at(0)), complete(parent, at(3)))
+    filled = next(run for run in _whole_view(instance)["runs"] if run["transform_key"] == "wf")
     assert (filled["uid"], filled["status"]) == (stub["uid"], "completed")
     assert instance.query(Transform).filter(key="wf").count() == 1
 
 
-def test_a_reader_that_did_not_look_gets_the_version_of_its_time(
+def test_reader_without_a_hash_gets_the_version_of_its_time(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     data = in_tmp_path / "x.txt"
@@ -193,21 +196,19 @@ def test_a_reader_that_did_not_look_gets_the_version_of_its_time(
             start(run_of(20 + number, "reader"), at(10 * number + 5), [Dataset("file", str(data))])
         )
     for event in reversed(events):
-        _take(instance, event)
-    seen = _seen(instance)
+        _ingest_events(instance, event)
+    seen = _whole_view(instance)
     versions = {artifact["uid"]: artifact["version"] for artifact in seen["artifacts"]}
     runs = {run["uid"]: run["external_id"][-2:] for run in seen["runs"]}
     edges = {(runs[edge["run"]], versions[edge["artifact"]]) for edge in seen["edges"]}
     assert edges == {("10", "0000"), ("20", "0000"), ("11", "0001"), ("21", "0001")}
 
 
-def test_every_past_run_keeps_its_own_inputs_and_outputs(
-    instance: Instance, in_tmp_path: Path
-) -> None:
+def test_every_past_run_keeps_its_inputs_and_outputs(instance: Instance, in_tmp_path: Path) -> None:
     for number in range(3):
         (in_tmp_path / f"{number}.txt").write_text(str(number))
         run = run_of(number + 1, "job")
-        _take(
+        _ingest_events(
             instance, complete(run, at(number), outputs=[Dataset.at(in_tmp_path / f"{number}.txt")])
         )
     for number in range(3):
@@ -215,25 +216,25 @@ def test_every_past_run_keeps_its_own_inputs_and_outputs(
         assert [node.external_id[-1] for node in graph.runs.values()] == [str(number + 1)]
 
 
-def test_what_was_rolled_back_keeps_its_edge_and_makes_nothing(
+def test_rolled_back_output_keeps_its_edge_but_is_not_lineage(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     (in_tmp_path / "x.txt").write_text("x")
     run, output = run_of(1, "a"), Dataset.at(in_tmp_path / "x.txt")
-    _take(instance, complete(run, at(1), outputs=[output]))
-    _take(
+    _ingest_events(instance, complete(run, at(1), outputs=[output]))
+    _ingest_events(
         instance,
         running(run, at(2), outputs=[Dataset.at(in_tmp_path / "x.txt", role="rolled_back")]),
     )
-    assert [edge["role"] for edge in _seen(instance)["edges"]] == ["rolled_back"]
+    assert [edge["role"] for edge in _whole_view(instance)["edges"]] == ["rolled_back"]
     assert not instance.lineage.around(instance.lineage.find("x.txt")).runs
 
 
-def test_dependencies_without_a_file_are_kept_apart(instance: Instance) -> None:
+def test_dependencies_without_a_file_are_separate(instance: Instance) -> None:
     first = run_of(1, "a")
     second = run_of(2, "b", dependencies=[Dependency(first.reference, "pipe")])
-    _take(instance, start(second, at(1)), start(first, at(0)))
-    seen = _seen(instance)
+    _ingest_events(instance, start(second, at(1)), start(first, at(0)))
+    seen = _whole_view(instance)
     uids = {run["transform_key"]: run["uid"] for run in seen["runs"]}
     assert seen["dependencies"] == [{"run": uids["b"], "source": uids["a"], "role": "pipe"}]
     assert seen["edges"] == []
@@ -245,11 +246,11 @@ def test_changed_source_is_a_new_version_numbered_by_time(instance: Instance) ->
         event["job"]["facets"]["sourceCode"]["sourceCode"] = source
         return event
 
-    _take(instance, start_event(2, "new", 2))
-    _take(instance, start_event(1, "old", 1), start_event(3, "new", 3))
+    _ingest_events(instance, start_event(2, "new", 2))
+    _ingest_events(instance, start_event(1, "old", 1), start_event(3, "new", 3))
     rows = instance.query(Transform).order_by("number").to_list()
     assert [(row.version, row.is_latest) for row in rows] == [("0000", False), ("0001", True)]
-    runs = {run["external_id"][-1]: run["transform"] for run in _seen(instance)["runs"]}
+    runs = {run["external_id"][-1]: run["transform"] for run in _whole_view(instance)["runs"]}
     assert runs == {"1": rows[0].uid, "2": rows[1].uid, "3": rows[1].uid}
 
 
@@ -257,10 +258,10 @@ def test_secrets_are_masked_before_they_are_stored(instance: Instance) -> None:
     run = run_of(
         1, "a", params={"db_password": "hunter2", "url": "postgres://me:hunter2@db/x", "alpha": 1}
     )
-    _take(instance, fail(run, at(0), "could not reach postgres://me:hunter2@db/x"))
+    _ingest_events(instance, fail(run, at(0), "could not reach postgres://me:hunter2@db/x"))
     with instance.db.reading() as session:
         assert "hunter2" not in "".join(export(session))
-    assert _seen(instance)["runs"][0]["params"]["alpha"] == 1
+    assert _whole_view(instance)["runs"][0]["params"]["alpha"] == 1
 
 
 @pytest.mark.parametrize(
@@ -277,12 +278,10 @@ def test_secrets_are_masked_before_they_are_stored(instance: Instance) -> None:
          "job": {"namespace": "n", "name": "j"}},
     ],
 )  # fmt: skip
-def test_json_that_cannot_be_placed_is_put_aside_with_the_reason(
-    instance: Instance, broken: Event
-) -> None:
-    receipt = _take(instance, broken)
+def test_unusable_json_is_quarantined_with_a_reason(instance: Instance, broken: Event) -> None:
+    receipt = _ingest_events(instance, broken)
     assert (receipt.taken, len(receipt.quarantined)) == (0, 1)
-    assert _seen(instance)["runs"] == []
+    assert _whole_view(instance)["runs"] == []
 
 
 @pytest.mark.parametrize(
@@ -364,7 +363,7 @@ def test_json_that_cannot_be_placed_is_put_aside_with_the_reason(
         },
     ],
 )
-def test_odd_events_of_a_run_are_taken_for_what_they_say(instance: Instance, odd: Event) -> None:
+def test_malformed_optional_parts_of_an_event_are_ignored(instance: Instance, odd: Event) -> None:
     event = {
         "eventType": "START",
         "eventTime": "2026-01-01T00:00:00Z",
@@ -372,28 +371,28 @@ def test_odd_events_of_a_run_are_taken_for_what_they_say(instance: Instance, odd
         "job": {"namespace": "n", "name": "j"},
         **odd,
     }
-    assert _take(instance, event).taken == 1
-    (run,) = _seen(instance)["runs"]
+    assert _ingest_events(instance, event).taken == 1
+    (run,) = _whole_view(instance)["runs"]
     assert (run["external_id"], run["parent"]) == ("x", None)
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"7", b"\xff\xfe", b"[" * 100_000])
-def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+def test_body_that_is_not_a_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedEvent, match="not"):
         parse(body)
 
 
-def test_a_file_outside_every_storage_is_known_by_its_path(
+def test_file_outside_every_storage_is_identified_by_its_path(
     instance: Instance, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     outside = tmp_path_factory.mktemp("outside") / "odd (1) \N{SNOWMAN}\n'\".txt"
     outside.write_text("x")
-    _take(instance, complete(run_of(1, "a"), at(1), outputs=[Dataset.at(outside)]))
-    assert _seen(instance)["artifacts"][0]["path"] == str(outside)
+    _ingest_events(instance, complete(run_of(1, "a"), at(1), outputs=[Dataset.at(outside)]))
+    assert _whole_view(instance)["artifacts"][0]["path"] == str(outside)
     assert instance.lineage.find(str(outside)).path.read_text() == "x"
 
 
-def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
+def test_datasets_of_other_namespaces_have_their_own_storages(instance: Instance) -> None:
     event = complete(run_of(1, "a"), at(1))
     event["outputs"] = [
         {
@@ -403,27 +402,25 @@ def test_foreign_datasets_have_their_own_storages(instance: Instance) -> None:
         },
         {"namespace": "postgres://db:5432", "name": "shop.public.orders"},
     ]
-    _take(instance, event)
-    assert {(artifact["path"], artifact["hash"]) for artifact in _seen(instance)["artifacts"]} == {
+    _ingest_events(instance, event)
+    assert {
+        (artifact["path"], artifact["hash"]) for artifact in _whole_view(instance)["artifacts"]
+    } == {
         ("s3://bucket/raw/a.csv", "v7"),
         ("postgres://db:5432/shop.public.orders", None),
     }
 
 
-def test_a_copy_that_the_registry_keeps_is_read_as_the_artifact_itself(
-    instance: Instance, in_tmp_path: Path
-) -> None:
+def test_managed_copy_in_an_event_is_its_artifact(instance: Instance, in_tmp_path: Path) -> None:
     current.set_current_instance(instance)
     (in_tmp_path / "x.txt").write_text("x")
     artifact = ln.Artifact("x.txt", key="kept/x.txt").save()
-    _take(instance, start(run_of(1, "reader"), at(1e9), [Dataset.at(artifact.path)]))
-    assert [edge["artifact"] for edge in _seen(instance)["edges"]] == [artifact.uid]
+    _ingest_events(instance, start(run_of(1, "reader"), at(1e9), [Dataset.at(artifact.path)]))
+    assert [edge["artifact"] for edge in _whole_view(instance)["edges"]] == [artifact.uid]
     current.set_current_instance(None)
 
 
-def test_a_file_that_everybody_reads_costs_each_reader_the_same(
-    instance: Instance, in_tmp_path: Path
-) -> None:
+def test_cost_of_reading_a_shared_file_is_constant(instance: Instance, in_tmp_path: Path) -> None:
     """The number of statements does not grow with what was observed before."""
     (in_tmp_path / "reference.fa").write_text(">x")
     reference = Dataset.at(in_tmp_path / "reference.fa")
@@ -437,15 +434,15 @@ def test_a_file_that_everybody_reads_costs_each_reader_the_same(
     for batch in range(4):
         before = statements[0]
         numbers = range(batch * 50 + 1, batch * 50 + 51)
-        _take(
+        _ingest_events(
             instance, *(start(run_of(number, "map"), at(number), [reference]) for number in numbers)
         )
         costs.append(statements[0] - before)
     assert costs[3] == costs[1]
-    assert len(_seen(instance)["edges"]) == 200
+    assert len(_whole_view(instance)["edges"]) == 200
 
 
-def test_an_event_that_nobody_foresaw_does_not_hold_up_the_others(
+def test_unexpected_error_in_one_event_does_not_stop_the_others(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The failure is provoked: every one that we know of is dealt with before."""
@@ -458,7 +455,9 @@ def test_an_event_that_nobody_foresaw_does_not_hold_up_the_others(
 
     original = History.facts
     monkeypatch.setattr(History, "facts", failing)
-    receipt = _take(instance, start(run_of(1, "good"), at(0)), start(run_of(2, "bad"), at(0)))
+    receipt = _ingest_events(
+        instance, start(run_of(1, "good"), at(0)), start(run_of(2, "bad"), at(0))
+    )
     assert (receipt.taken, len(receipt.quarantined)) == (1, 1)
     assert "nobody foresaw this" in receipt.quarantined[0]
-    assert [run["transform_key"] for run in _seen(instance)["runs"]] == ["good"]
+    assert [run["transform_key"] for run in _whole_view(instance)["runs"]] == ["good"]

@@ -54,7 +54,7 @@ def planted() -> str:
     return "\n".join(SHAPED.values())
 
 
-def test_no_planted_secret_is_in_an_event_of_an_adapter() -> None:
+def test_adapter_events_contain_no_planted_secret() -> None:
     params = {
         **NAMED,
         **SHAPED,
@@ -89,11 +89,11 @@ def test_no_planted_secret_is_in_an_event_of_an_adapter() -> None:
         "secretary = 3",
     ],
 )
-def test_code_that_shows_no_secret_stays_as_it_is(code: str) -> None:
+def test_code_without_a_secret_is_unchanged(code: str) -> None:
     assert redact_text(code) == code
 
 
-def test_no_planted_secret_is_in_what_a_tracked_run_exports(
+def test_export_of_a_tracked_run_contains_no_planted_secret(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in NAMED.items():

@@ -138,7 +138,7 @@ WAYS: list[Callable[[list[str]], Event]] = [
 ]
 
 
-def test_foreign_events_are_derived_without_secrets(instance: Instance) -> None:
+def test_events_of_other_producers_are_recorded_without_secrets(instance: Instance) -> None:
     planted = plants()
     texts = [plant.text for plant in planted]
     for build_event in WAYS:
@@ -152,7 +152,7 @@ def test_foreign_events_are_derived_without_secrets(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("store", [ingest, append_to_log])
-def test_redact_events_masks_the_raw_log_and_knows_an_event_twice(
+def test_redact_events_masks_the_raw_log_and_recognizes_duplicates(
     instance: Instance, store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = plants()
@@ -175,7 +175,7 @@ def test_redact_events_masks_the_raw_log_and_knows_an_event_twice(
     assert (report.taken, report.known) == (0, len(lines) - 1)
 
 
-def test_redact_events_tells_the_sender_of_its_own_event(
+def test_redact_events_returns_the_hash_of_the_sent_event(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAMIN_REDACT_EVENTS", "true")
@@ -204,7 +204,7 @@ def test_events_of_adapters_are_sent_without_secrets() -> None:
         assert len(leaks(planted, json.dumps(event))) <= ALLOWED
 
 
-def test_what_python_tracks_is_stored_without_secrets(
+def test_tracked_python_run_is_recorded_without_secrets(
     instance: Instance, in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = plants()
@@ -231,7 +231,7 @@ raise ValueError("no way in: token=sEcretError1")
 '''
 
 
-def test_a_script_its_arguments_and_its_report_are_stored_without_secrets(
+def test_script_arguments_and_report_are_recorded_without_secrets(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     planted = plants()
@@ -262,7 +262,7 @@ def test_a_script_its_arguments_and_its_report_are_stored_without_secrets(
     assert len(leaks(planted, report)) <= ALLOWED
 
 
-def test_two_users_of_a_database_read_one_dataset(instance: Instance) -> None:
+def test_dataset_read_by_two_database_users_is_one_dataset(instance: Instance) -> None:
     names = [
         "postgres://ann:sEcretA@db:5432",
         "postgres://bob:sEcretB@db:5432",
@@ -287,7 +287,7 @@ def test_two_users_of_a_database_read_one_dataset(instance: Instance) -> None:
     assert "sEcret" not in derived(instance.db)
 
 
-def test_rebuild_masks_rows_that_an_older_release_wrote(instance: Instance) -> None:
+def test_rebuild_masks_rows_written_by_an_older_release(instance: Instance) -> None:
     source = {"sourceCode": {"language": "python", "sourceCode": "password=sEcret01"}}
     event = foreign(
         1, job=source, inputs=[{"namespace": "postgres://ann:sEcret02@db", "name": "t"}]
@@ -328,7 +328,7 @@ rule make:
 """
 
 
-def test_a_snakemake_command_line_is_stored_without_secrets(in_tmp_path: Path) -> None:
+def test_snakemake_command_line_is_recorded_without_secrets(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     (in_tmp_path / "Snakefile").write_text(SNAKEFILE)
     config = [

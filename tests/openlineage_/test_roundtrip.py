@@ -36,7 +36,7 @@ def exported(instance: Instance) -> list[str]:
         return list(export(session))
 
 
-def seen(instance: Instance) -> dict[str, list[str]]:
+def whole_lineage(instance: Instance) -> dict[str, list[str]]:
     """`lamin lineage --all --json`, with names in place of uids, in an order of its own."""
     whole = view(instance.lineage.everything())
     names = {run["uid"]: f"run {run['external_id']}" for run in whole["runs"]}
@@ -90,7 +90,7 @@ def _second_database(database: Database) -> str:
     return url.set(database=name).render_as_string(hide_password=False)
 
 
-def by_the_api(folder: Path) -> None:
+def fill_by_api(folder: Path) -> None:
     """Everything that people do by hand."""
     batch = ln.ULabel(name="batch", is_type=True).save()
     first, loose = ln.ULabel(name="b1", type=batch).save(), ln.ULabel(name="good").save()
@@ -134,7 +134,7 @@ def by_the_api(folder: Path) -> None:
         raise KeyboardInterrupt
 
 
-def by_a_script(folder: Path) -> None:
+def fill_by_script(folder: Path) -> None:
     """A tracked script, and one that was killed."""
     (folder / "work.py").write_text(
         "import sys, os, signal, lamin_core as ln\nln.track(params={'seed': 7})\n"
@@ -146,7 +146,7 @@ def by_a_script(folder: Path) -> None:
     subprocess.run([sys.executable, "work.py", "die"], cwd=folder, check=False)
 
 
-def by_events(instance: Instance, folder: Path) -> list[Event]:
+def engine_events(instance: Instance, folder: Path) -> list[Event]:
     """What engines tell: a workflow with a retry, files inside of the storage and outside, a job and a dataset."""
     top = run_of(1, "flow")
     bad, good = run_of(2, "step", top), run_of(3, "step", top, attempt=2, params={"n": 1.5})
@@ -186,56 +186,56 @@ def by_events(instance: Instance, folder: Path) -> list[Event]:
     ]
 
 
-def filled(instance: Instance, folder: Path) -> None:
-    by_the_api(folder)
-    by_a_script(folder)
+def fill(instance: Instance, folder: Path) -> None:
+    fill_by_api(folder)
+    fill_by_script(folder)
     assert instance.runs.find_lost() == 1
     sink = RegistrySink(instance.folder)
-    sink.emit(*by_events(instance, folder))
+    sink.emit(*engine_events(instance, folder))
     sink.close()
 
 
-def test_a_registry_filled_in_every_way_is_the_same_after_export_and_replay(
+def test_export_and_replay_reproduce_a_registry_filled_in_every_way(
     source: Instance, target: Instance, in_tmp_path: Path
 ) -> None:
-    filled(source, in_tmp_path)
+    fill(source, in_tmp_path)
     lines = exported(source)
     wrong = {line[:300]: issues for line in lines if (issues := problems(json.loads(line)))}
     assert not wrong
     report = replay(target.db, [line.encode() for line in lines])
     assert (report.taken, report.quarantined, report.unreadable) == (len(lines), [], [])
-    before, after = seen(source), seen(target)
+    before, after = whole_lineage(source), whole_lineage(target)
     states = {json.loads(run)["status"] for run in before["runs"]}
     assert states == {"completed", "failed", "aborted", "running", "scheduled", "lost"}
     for part, rows in before.items():
         assert after[part] == rows, part
     assert replay(target.db, [line.encode() for line in exported(target)]).known == len(lines)
-    assert seen(target) == before
+    assert whole_lineage(target) == before
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_a_registry_that_only_engines_filled_is_the_same_in_whatever_order_its_events_come(
+def test_export_and_replay_in_any_order_reproduce_a_registry_of_engine_events(
     source: Instance, target: Instance, in_tmp_path: Path, backwards: bool
 ) -> None:
     (in_tmp_path / "data").mkdir(exist_ok=True)
     (in_tmp_path / "data" / "plain.txt").write_text("in place, inside of the storage")
     sink = RegistrySink(source.folder)
-    sink.emit(*by_events(source, in_tmp_path))
+    sink.emit(*engine_events(source, in_tmp_path))
     sink.close()
     lines = exported(source)
     assert "run" in json.loads(lines[0])  # what came, first
     replay(target.db, [line.encode() for line in (reversed(lines) if backwards else lines)])
-    assert seen(target) == seen(source)
+    assert whole_lineage(target) == whole_lineage(source)
     assert any(
         '"key": "data/plain.txt"' in row or '"key": "plain.txt"' in row
-        for row in seen(target)["artifacts"]
+        for row in whole_lineage(target)["artifacts"]
     )
 
 
-def test_what_people_say_goes_out_in_the_words_of_the_standard(
+def test_records_of_users_are_exported_as_standard_facets(
     source: Instance, in_tmp_path: Path
 ) -> None:
-    by_the_api(in_tmp_path)
+    fill_by_api(in_tmp_path)
     exported_events = [json.loads(line) for line in exported(source)]
     datasets = [event["dataset"] for event in exported_events if "dataset" in event]
     raw = next(
@@ -270,13 +270,13 @@ def test_what_people_say_goes_out_in_the_words_of_the_standard(
     assert inner["run"]["facets"]["parent"]["run"]["runId"] == outer["run"]["runId"]
 
 
-def test_events_go_out_as_they_came(source: Instance) -> None:
+def test_events_are_exported_unchanged(source: Instance) -> None:
     odd = '{ "eventTime":"2026-01-01T00:00:00Z", "run":{"runId":"Odd"},"job":{"namespace":"n","name":"é"} , "x":1e3}'
     replay(source.db, [odd.encode()])
     assert exported(source) == [odd]
 
 
-def test_export_prints_bare_lines_from_a_registry_whose_server_was_killed(
+def test_export_of_a_registry_whose_server_was_killed_prints_only_json_lines(
     in_tmp_path: Path,
 ) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
@@ -301,7 +301,7 @@ def test_export_prints_bare_lines_from_a_registry_whose_server_was_killed(
         ]
 
 
-def test_replay_says_what_it_took_and_how_it_ended(in_tmp_path: Path) -> None:
+def test_replay_reports_counts_and_exit_code(in_tmp_path: Path) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     event = json.dumps(events.start(run_of(1, "a"), at(0)))
     files = {
@@ -339,7 +339,7 @@ def test_replay_says_what_it_took_and_how_it_ended(in_tmp_path: Path) -> None:
     assert (code, report["known"], len(report["unreadable"])) == (1, 1, 1)
 
 
-def test_the_outermost_run_is_told_whatever_lies_between(source: Instance) -> None:
+def test_exported_run_names_its_outermost_run(source: Instance) -> None:
     with ln.run("a") as top, ln.run("b"), ln.run("c"):
         pass
     exported_events = [json.loads(line) for line in exported(source)]

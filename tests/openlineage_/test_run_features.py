@@ -28,7 +28,7 @@ def measured(event: Event, **values: object) -> Event:
     return event
 
 
-def take(instance: Instance, *events: Event) -> None:
+def ingest_events(instance: Instance, *events: Event) -> None:
     """Ingest the events."""
     ingest(instance.db, map(parse, events))
 
@@ -43,21 +43,19 @@ def features_of_the_run(instance: Instance) -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize("order", [*permutations(range(3))][::2])
-def test_ingest_features_in_any_order_gives_the_latest(
-    instance: Instance, order: tuple[int, ...]
-) -> None:
+def test_features_in_any_order_give_the_latest(instance: Instance, order: tuple[int, ...]) -> None:
     events = [
         start(RUN, at(0)),
         measured(running(RUN, at(1)), seconds=1.5, tool="a"),
         measured(complete(RUN, at(2)), seconds=2.5, rows=3),
     ]
     for index in order:
-        take(instance, events[index])
+        ingest_events(instance, events[index])
     assert features_of_the_run(instance) == {"seconds": 2.5, "rows": 3}
 
 
 def test_features_of_events_are_queryable_and_survive_a_rebuild(instance: Instance) -> None:
-    take(instance, measured(complete(RUN, at(1)), seconds=2.5))
+    ingest_events(instance, measured(complete(RUN, at(1)), seconds=2.5))
     current.set_current_instance(instance)
     Feature(name="checked", dtype="bool").save()
     Run.one().features.add_values({"checked": True})
@@ -68,8 +66,8 @@ def test_features_of_events_are_queryable_and_survive_a_rebuild(instance: Instan
     assert features_of_the_run(instance) == {"seconds": 2.5, "checked": True}
 
 
-def test_features_facet_that_is_taken_back_leaves_those_of_people(instance: Instance) -> None:
-    take(instance, measured(running(RUN, at(0)), seconds=2.5))
+def test_deleted_features_facet_leaves_the_features_of_users(instance: Instance) -> None:
+    ingest_events(instance, measured(running(RUN, at(0)), seconds=2.5))
     current.set_current_instance(instance)
     Feature(name="checked", dtype="bool").save()
     Run.one().features.add_values({"checked": True})
@@ -79,5 +77,5 @@ def test_features_facet_that_is_taken_back_leaves_those_of_people(instance: Inst
         "_schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunFacet",
         "_deleted": True,
     }
-    take(instance, end)
+    ingest_events(instance, end)
     assert features_of_the_run(instance) == {"checked": True}

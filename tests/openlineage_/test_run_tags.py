@@ -27,7 +27,7 @@ def tagged(event: Event, *tags: facets.Tag) -> Event:
     return event
 
 
-def take(instance: Instance, *events: Event) -> None:
+def ingest_events(instance: Instance, *events: Event) -> None:
     """Ingest the events."""
     ingest(instance.db, map(parse, events))
 
@@ -42,33 +42,33 @@ def labels_of_the_run(instance: Instance) -> list[tuple[str, str]]:
         current.set_current_instance(None)
 
 
-def test_ingest_tags_of_the_start_become_labels(instance: Instance) -> None:
-    take(instance, tagged(start(RUN, at(0)), ("cohort", "b"), ("pilot", "")), complete(RUN, at(1)))
+def test_tags_of_the_start_event_become_labels(instance: Instance) -> None:
+    ingest_events(
+        instance, tagged(start(RUN, at(0)), ("cohort", "b"), ("pilot", "")), complete(RUN, at(1))
+    )
     assert labels_of_the_run(instance) == [("", "pilot"), ("cohort", "b")]
 
 
-def test_ingest_tags_of_a_later_event_replace_the_earlier_ones(instance: Instance) -> None:
-    take(instance, tagged(start(RUN, at(0)), ("cohort", "a"), ("pilot", "")))
-    take(instance, tagged(complete(RUN, at(1)), ("cohort", "b")))
+def test_tags_of_a_later_event_replace_the_earlier_ones(instance: Instance) -> None:
+    ingest_events(instance, tagged(start(RUN, at(0)), ("cohort", "a"), ("pilot", "")))
+    ingest_events(instance, tagged(complete(RUN, at(1)), ("cohort", "b")))
     assert labels_of_the_run(instance) == [("cohort", "b")]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_ingest_tags_in_any_order_gives_the_latest(
-    instance: Instance, order: tuple[int, ...]
-) -> None:
+def test_tags_in_any_order_give_the_latest(instance: Instance, order: tuple[int, ...]) -> None:
     events = [
         tagged(start(RUN, at(0)), ("cohort", "a")),
         tagged(running(RUN, at(1)), ("cohort", "b")),
         tagged(complete(RUN, at(2)), ("cohort", "c")),
     ]
     for index in order:
-        take(instance, events[index])
+        ingest_events(instance, events[index])
     assert labels_of_the_run(instance) == [("cohort", "c")]
 
 
-def test_ingest_deleted_tags_facet_removes_the_labels_of_events_only(instance: Instance) -> None:
-    take(instance, tagged(start(RUN, at(0)), ("cohort", "a")))
+def test_deleted_tags_facet_removes_only_the_labels_of_events(instance: Instance) -> None:
+    ingest_events(instance, tagged(start(RUN, at(0)), ("cohort", "a")))
     current.set_current_instance(instance)
     Run.one().ulabels.add(ULabel(name="checked").save())
     end = complete(RUN, at(1))
@@ -77,12 +77,12 @@ def test_ingest_deleted_tags_facet_removes_the_labels_of_events_only(instance: I
         "_schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunFacet",
         "_deleted": True,
     }
-    take(instance, end)
+    ingest_events(instance, end)
     assert labels_of_the_run(instance) == [("", "checked")]
 
 
-def test_rebuild_keeps_the_labels_of_runs(instance: Instance) -> None:
-    take(instance, tagged(start(RUN, at(0)), ("cohort", "a")), complete(RUN, at(1)))
+def test_rebuild_preserves_the_labels_of_runs(instance: Instance) -> None:
+    ingest_events(instance, tagged(start(RUN, at(0)), ("cohort", "a")), complete(RUN, at(1)))
     with instance.db.reading() as session:
         before = digest(session)
     rebuild(instance.db)

@@ -22,7 +22,7 @@ def _shape(document: dict[str, Any], facet: str) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("path", OFFICIAL, ids=lambda path: path.stem)
-def test_what_is_derived_from_the_client_agrees_with_the_official_file(path: Path) -> None:
+def test_schema_derived_from_the_client_agrees_with_the_official_file(path: Path) -> None:
     official, derived = json.loads(path.read_text()), derived_schemas()[path.stem]
     fields, required = _shape(official, path.stem)
     more, still_required = _shape(derived, path.stem)
@@ -32,13 +32,13 @@ def test_what_is_derived_from_the_client_agrees_with_the_official_file(path: Pat
     assert schema._name_and_model(official["$id"]) == schema._name_and_model(derived["$id"])
 
 
-def test_the_derived_files_are_those_of_the_client() -> None:
+def test_derived_schema_files_are_up_to_date_with_the_client() -> None:
     written = {
         path.stem: json.loads(path.read_text()) for path in (SCHEMAS / "derived").glob("*.json")
     }
     assert written == missing_schemas(), "write them anew: python -m tests.openlineage_.deriving"
 
 
-def test_every_schema_can_be_used() -> None:
+def test_every_schema_is_loaded_and_validates() -> None:
     for url in schema._addresses().values():
         assert schema._validator(url).is_valid({"_producer": "urn:x"}) is False

@@ -34,14 +34,14 @@ def server(folder: Path) -> Iterator[Server]:
         yield running
 
 
-def test_an_event_is_stored_when_it_is_acknowledged(server: Server) -> None:
+def test_acknowledged_event_is_stored(server: Server) -> None:
     event = json.dumps(complete(run_of(1, "one"), at(1))).encode()
     assert server.post(event)[0] == 201
     assert server.runs()["one"] == "completed"
     assert server.post(event)[0] == 201
 
 
-def test_a_batch_has_a_verdict_for_each_event(server: Server) -> None:
+def test_batch_has_a_verdict_for_each_event(server: Server) -> None:
     events = [
         start(run_of(2, "two"), at(1)),
         7,
@@ -61,7 +61,7 @@ def test_a_batch_has_a_verdict_for_each_event(server: Server) -> None:
     assert server.runs()["two"] == "completed"
 
 
-def test_compressed_bodies_are_taken(server: Server) -> None:
+def test_gzip_bodies_are_accepted(server: Server) -> None:
     body = gzip.compress(json.dumps(complete(run_of(3, "three"), at(1))).encode())
     assert server.post(body, Content_Encoding="gzip")[0] == 201
     assert server.runs()["three"] == "completed"
@@ -80,7 +80,7 @@ def test_compressed_bodies_are_taken(server: Server) -> None:
     ],
     ids=["no JSON", "no object", "nothing", "no gzip", "no event", "too large", "another host"],
 )
-def test_each_refusal_says_why(
+def test_refused_request_has_a_reason(
     server: Server, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     code, answer = server.post(body, **headers)
@@ -88,7 +88,7 @@ def test_each_refusal_says_why(
     assert answer
 
 
-def test_sinks_deliver_to_it_and_files_are_linked(
+def test_http_sink_delivers_and_files_link_the_runs(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("OPENLINEAGE_URL", server.url)
@@ -106,7 +106,7 @@ def test_sinks_deliver_to_it_and_files_are_linked(
     instance.db.dispose()
 
 
-def test_any_openlineage_client_can_send_to_it(server: Server) -> None:
+def test_openlineage_client_can_send_to_the_server(server: Server) -> None:
     from openlineage.client import OpenLineageClient
     from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
     from openlineage.client.transport.http import HttpConfig, HttpTransport
@@ -124,7 +124,7 @@ def test_any_openlineage_client_can_send_to_it(server: Server) -> None:
 
 
 @pytest.mark.parametrize("named", ["folder", "database", "variable"])
-def test_any_openlineage_client_can_write_without_a_server(
+def test_openlineage_client_can_write_without_a_server(
     in_tmp_path: Path, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from openlineage.client import OpenLineageClient
@@ -147,7 +147,7 @@ def test_any_openlineage_client_can_write_without_a_server(
     assert Server(in_tmp_path).runs() == {"client": "failed"}
 
 
-def test_a_port_that_is_taken_is_said_to_be(server: Server) -> None:
+def test_port_in_use_is_reported(server: Server) -> None:
     refused = subprocess.run(
         [sys.executable, "-m", "lamin_core", "serve", "--port", str(server.port)],
         cwd=server.folder,

@@ -39,14 +39,14 @@ async def _ticks(request: Request) -> Response:
 ROUTES = [Route("/page", _page), Route("/ticks", _ticks)]
 
 
-def test_application_without_routes_answers_for_its_health(on_sqlite: Database) -> None:
+def test_application_without_routes_serves_health_and_metrics(on_sqlite: Database) -> None:
     with TestClient(application(on_sqlite), base_url="http://127.0.0.1") as client:
         assert client.get("/healthz").json() == {"status": "ok"}
         assert "lamin_requests" in client.get("/metrics").text
         assert client.get("/api/v1/lineage").status_code == 404
 
 
-def test_injected_routes_ask_for_the_key(on_sqlite: Database) -> None:
+def test_injected_routes_require_the_key(on_sqlite: Database) -> None:
     ended = []
     app = application(on_sqlite, ROUTES, api_key="secret", on_shutdown=lambda: ended.append(True))
     with TestClient(app, base_url="http://127.0.0.1") as client:
@@ -59,7 +59,7 @@ def test_injected_routes_ask_for_the_key(on_sqlite: Database) -> None:
     assert ended == [True]
 
 
-def test_endless_answer_ends_with_the_server_whatever_its_path(on_sqlite: Database) -> None:
+def test_endless_response_ends_at_server_shutdown(on_sqlite: Database) -> None:
     server = uvicorn.Server(configured(application(on_sqlite, ROUTES)))
     server.config.timeout_graceful_shutdown = (
         None  # without an end of the answer, it would wait for ever
@@ -75,13 +75,13 @@ def test_endless_answer_ends_with_the_server_whatever_its_path(on_sqlite: Databa
             assert not thread.is_alive()
 
 
-def test_document_has_the_routes_of_the_server_itself() -> None:
+def test_openapi_document_includes_the_routes_of_the_server_itself() -> None:
     document = openapi.document([], {("/page", "get"): {"summary": "A page."}}, {}, "A server.")
     assert list(document["paths"]) == ["/page", "/healthz", "/metrics", openapi.PATH]
     assert list(document["components"]["schemas"]) == ["Error"]
 
 
-def test_server_of_the_core_loads_no_openlineage() -> None:
+def test_core_server_does_not_import_openlineage() -> None:
     script = (
         "import sys, lamin_core.server.serve, lamin_core.server.openapi\n"
         "assert not [name for name in sys.modules if name.startswith('openlineage')]"
@@ -89,7 +89,7 @@ def test_server_of_the_core_loads_no_openlineage() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
-def test_server_names_no_path_of_another_package() -> None:
+def test_server_package_uses_no_path_of_another_package() -> None:
     folder = Path(__file__).parents[2] / "lamin_core" / "server"
     names = [path.name for path in folder.glob("*.py") if "stream.PATH" in path.read_text("utf-8")]
     assert names == []

@@ -187,7 +187,7 @@ class Failing(MemorySink):
         return 3
 
 
-def test_multi_sink_hands_on_past_a_failing_one_and_reports_it() -> None:
+def test_multi_sink_continues_after_a_failing_sink_and_reports_the_failure() -> None:
     memory = MemorySink()
     sink = MultiSink([Failing(), memory])
     with pytest.raises(Unavailable, match="away"):
@@ -197,7 +197,7 @@ def test_multi_sink_hands_on_past_a_failing_one_and_reports_it() -> None:
     assert sink.dropped == 3
 
 
-def test_multi_sink_of_none_takes_everything() -> None:
+def test_multi_sink_without_sinks_accepts_everything() -> None:
     sink = MultiSink([])
     sink.emit(START)
     assert sink.flush()
@@ -217,7 +217,7 @@ def test_final_refusals_are_the_same_over_http_and_through_a_client(status: int)
             sink.close()
 
 
-def test_no_sink_is_probed_for_what_it_can() -> None:
+def test_sinks_are_not_probed_with_getattr() -> None:
     root = Path(__file__).parents[2]
     modules = [*(root / "openlineage").rglob("*.py"), *(root / "integrations").rglob("*.py")]
     probes = []

@@ -18,7 +18,7 @@ from .conftest import at, run_of
 from .receiving import receiving
 
 
-def test_many_threads_and_processes_share_a_file_without_torn_lines(tmp_path: Path) -> None:
+def test_file_shared_by_threads_and_processes_has_only_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "shared.ndjson"
     spawned = multiprocessing.get_context("spawn")
     writers = [spawned.Process(target=_write, args=(path, number)) for number in range(4)]
@@ -37,7 +37,7 @@ def _write(path: Path, writer: int) -> None:
         sink.emit({"writer": writer, "text": "x" * 5000})
 
 
-def test_with_an_instance_events_go_into_its_registry(in_tmp_path: Path) -> None:
+def test_default_sink_with_an_instance_writes_into_its_registry(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     sink = default_sink()
     sink.emit(start(run_of(1, "a"), at(0)), complete(run_of(1, "a"), at(1)))
@@ -47,7 +47,7 @@ def test_with_an_instance_events_go_into_its_registry(in_tmp_path: Path) -> None
     instance.db.dispose()
 
 
-def test_an_endpoint_goes_before_the_instance(
+def test_default_sink_prefers_an_endpoint_to_the_instance(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance = Instance.create(in_tmp_path, "./data")
@@ -61,7 +61,9 @@ def test_an_endpoint_goes_before_the_instance(
     instance.db.dispose()
 
 
-def test_strict_lets_failures_through(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strict_mode_raises_delivery_errors(
+    in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LAMIN_STRICT", "1")
     monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:9")
     sink = default_sink()
@@ -71,7 +73,7 @@ def test_strict_lets_failures_through(in_tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", ["LAMIN_PATIENCE", "LAMIN_SPOOL_LIMIT"])
-def test_a_setting_that_is_no_number_is_told_and_passed_over(
+def test_setting_that_is_not_a_number_is_reported_and_ignored(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     monkeypatch.setenv(name, "plenty")

@@ -81,7 +81,7 @@ def host(
     )
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[float, int, str]:
+def host_result(process: subprocess.Popen[str]) -> tuple[float, int, str]:
     """Seconds that it was held up, events that it lost, and what it said on standard error."""
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -89,7 +89,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[float, int, str]:
     return float(delay), int(lost), err
 
 
-def waiting(folder: Path) -> list[dict[str, Any]]:
+def spooled_events(folder: Path) -> list[dict[str, Any]]:
     """The events in the spool, in order."""
     return [
         json.loads(line)
@@ -104,7 +104,7 @@ def numbers(events: list[dict[str, Any]], who: str = "host") -> list[int]:
 
 
 @contextlib.contextmanager
-def courier(spool: Spool, url: str, patience: float = 2.0) -> Iterator[BackgroundSink]:
+def sink_over_http(spool: Spool, url: str, patience: float = 2.0) -> Iterator[BackgroundSink]:
     """An emitter in this process."""
     sink = BackgroundSink(lambda: HttpSink(url), spool, patience)
     yield sink
@@ -116,20 +116,20 @@ def courier(spool: Spool, url: str, patience: float = 2.0) -> Iterator[Backgroun
 
 
 @pytest.mark.parametrize("how", ["absent", "hangs", "drops", "nonsense", "slow"])
-def test_a_bad_receiver_costs_at_most_two_seconds_one_warning_and_no_event(
+def test_bad_receiver_costs_at_most_two_seconds_one_warning_and_no_event(
     folder: Path, how: str
 ) -> None:
     with contextlib.ExitStack() as stack:
         gone = f"http://127.0.0.1:{unused_port()}"
         url = gone if how == "absent" else stack.enter_context(misbehaving(how))
-        delay, lost, stderr = ended(host(OPENLINEAGE_URL=url))
+        delay, lost, stderr = host_result(host(OPENLINEAGE_URL=url))
     assert delay < 2.5
     assert lost == 0
     assert stderr.count("lineage is kept in") == 1, stderr
-    assert numbers(waiting(folder)) == list(range(20))
+    assert numbers(spooled_events(folder)) == list(range(20))
 
 
-def test_without_an_instance_the_events_wait_for_a_replay(folder: Path, in_tmp_path: Path) -> None:
+def test_events_without_an_instance_wait_for_replay(folder: Path, in_tmp_path: Path) -> None:
     sink = default_sink()
     sink.emit(start(run_of(1, "a"), at(0)), complete(run_of(1, "a"), at(1)))
     sink.close()
@@ -141,31 +141,31 @@ def test_without_an_instance_the_events_wait_for_a_replay(folder: Path, in_tmp_p
     instance.db.dispose()
 
 
-def test_a_host_waits_less_where_it_may(folder: Path) -> None:
+def test_patience_setting_shortens_the_wait(folder: Path) -> None:
     with misbehaving("hangs") as url:
-        delay, _, _ = ended(host(OPENLINEAGE_URL=url, LAMIN_PATIENCE="0"))
+        delay, _, _ = host_result(host(OPENLINEAGE_URL=url, LAMIN_PATIENCE="0"))
     assert delay < 0.5
-    assert len(waiting(folder)) == 20
+    assert len(spooled_events(folder)) == 20
 
 
 # -- the receiver comes back
 # ----------------------------------------------------------------------------------------
 
 
-def test_a_receiver_that_comes_back_gets_everything_in_order(folder: Path) -> None:
+def test_receiver_that_comes_back_gets_everything_in_order(folder: Path) -> None:
     port = unused_port()
     process = host(40, pause=0.05, OPENLINEAGE_URL=f"http://127.0.0.1:{port}")
     time.sleep(1.0)
     with receiving(port=port) as receiver:
-        delay, lost, _ = ended(process)
+        delay, lost, _ = host_result(process)
     assert (lost, numbers(receiver.events)) == (0, list(range(40)))
     assert delay < 2.5
     assert not folder.exists()
 
 
-def test_a_process_that_lives_on_delivers_without_new_events(tmp_path: Path) -> None:
+def test_running_process_delivers_its_backlog_without_new_events(tmp_path: Path) -> None:
     port = unused_port()
-    with courier(Spool(tmp_path / "spool", "key"), f"http://127.0.0.1:{port}") as sink:
+    with sink_over_http(Spool(tmp_path / "spool", "key"), f"http://127.0.0.1:{port}") as sink:
         for number in range(10):
             sink.emit({"number": number, "who": "host"})
         assert not sink.flush()
@@ -174,32 +174,32 @@ def test_a_process_that_lives_on_delivers_without_new_events(tmp_path: Path) -> 
             assert sink.flush()
 
 
-def test_the_next_process_delivers_first_what_an_earlier_one_left(folder: Path) -> None:
+def test_next_process_first_delivers_the_backlog_of_earlier_ones(folder: Path) -> None:
     port = unused_port()
     for who in ("first", "second"):
-        ended(host(5, who, OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
+        host_result(host(5, who, OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
     assert len(segments(folder)) == 2
     with receiving(port=port) as receiver:
-        ended(host(5, "third", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
+        host_result(host(5, "third", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
     assert [(event["who"], event["number"]) for event in receiver.events] == [
         (who, number) for who in ("first", "second", "third") for number in range(5)
     ]
     assert not folder.exists()
 
 
-def test_what_is_meant_for_somebody_else_is_left_alone(folder: Path) -> None:
-    ended(host(5, "first", OPENLINEAGE_URL=f"http://127.0.0.1:{unused_port()}"))
+def test_backlog_for_another_receiver_is_not_delivered(folder: Path) -> None:
+    host_result(host(5, "first", OPENLINEAGE_URL=f"http://127.0.0.1:{unused_port()}"))
     with receiving() as receiver:
-        ended(host(5, "second", OPENLINEAGE_URL=receiver.url))
+        host_result(host(5, "second", OPENLINEAGE_URL=receiver.url))
     assert {event["who"] for event in receiver.events} == {"second"}
-    assert numbers(waiting(folder), "first") == list(range(5))
+    assert numbers(spooled_events(folder), "first") == list(range(5))
 
 
 # -- processes are killed
 # -------------------------------------------------------------------------------------------
 
 
-def test_every_event_that_was_kept_survives_a_kill(folder: Path) -> None:
+def test_every_spooled_event_survives_a_kill(folder: Path) -> None:
     port = unused_port()
     process = host(10**6, OPENLINEAGE_URL=f"http://127.0.0.1:{port}")
     assert process.stdout is not None
@@ -209,16 +209,16 @@ def test_every_event_that_was_kept_survives_a_kill(folder: Path) -> None:
         int(line) for line in process.communicate()[0].splitlines() if line.strip().isdigit()
     ]
     with receiving(port=port) as receiver:
-        ended(host(1, "next", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
+        host_result(host(1, "next", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
         came = numbers(receiver.wait_for(len(emitted) + 1))
     assert came[: len(emitted) - 1] == emitted[:-1]  # the last number may be torn from the pipe
     assert came == list(range(len(came)))
 
 
-def test_a_torn_line_is_put_aside_and_the_one_before_it_is_whole(
+def test_torn_line_is_set_aside_and_earlier_lines_are_delivered(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ended(host(5, OPENLINEAGE_URL="http://127.0.0.1:9"))
+    host_result(host(5, OPENLINEAGE_URL="http://127.0.0.1:9"))
     (segment,) = segments(folder)
     os.truncate(
         segment, segment.stat().st_size - 30
@@ -234,7 +234,7 @@ def test_a_torn_line_is_put_aside_and_the_one_before_it_is_whole(
     assert len([record for record in caplog.records if "torn" in record.message]) == 1
 
 
-def test_a_replay_says_that_a_line_was_torn(folder: Path, in_tmp_path: Path) -> None:
+def test_replay_reports_a_torn_line(folder: Path, in_tmp_path: Path) -> None:
     folder.mkdir()
     whole = json.dumps(start(run_of(1, "a"), at(0)))
     (folder / "1-2-3.00000000.ndjson").write_text(f"{whole}\n{whole[:50]}")
@@ -246,8 +246,8 @@ def test_a_replay_says_that_a_line_was_torn(folder: Path, in_tmp_path: Path) -> 
     instance.db.dispose()
 
 
-def test_a_drainer_that_is_killed_leads_to_repeats_and_to_nothing_worse(folder: Path) -> None:
-    ended(host(3000, "old", OPENLINEAGE_URL="http://127.0.0.1:9"))
+def test_killed_drainer_causes_only_repeated_events(folder: Path) -> None:
+    host_result(host(3000, "old", OPENLINEAGE_URL="http://127.0.0.1:9"))
     key = segments(folder)[0].name.split(".")[1]
 
     def slowly(path: str, events: list[dict[str, Any]]) -> Answer:
@@ -266,7 +266,7 @@ def test_a_drainer_that_is_killed_leads_to_repeats_and_to_nothing_worse(folder: 
         process.kill()
         process.wait()
         taken = len(receiver.events)
-        with courier(Spool(folder, key), receiver.url, patience=20) as sink:
+        with sink_over_http(Spool(folder, key), receiver.url, patience=20) as sink:
             sink.emit({"number": 0, "who": "new"})
             assert sink.flush()
     assert 0 < taken < 3000
@@ -274,22 +274,22 @@ def test_a_drainer_that_is_killed_leads_to_repeats_and_to_nothing_worse(folder: 
     assert numbers(receiver.events[-3001:], "old") == list(range(3000))
 
 
-def test_no_segment_is_sent_by_two_at_once(folder: Path) -> None:
+def test_segment_is_sent_by_one_process_only(folder: Path) -> None:
     port = unused_port()
     for number in range(6):
-        ended(host(50, f"old{number}", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
+        host_result(host(50, f"old{number}", OPENLINEAGE_URL=f"http://127.0.0.1:{port}"))
     with receiving(port=port) as receiver:
         drainers = [
             host(20, f"new{n}", 0.02, OPENLINEAGE_URL=f"http://127.0.0.1:{port}") for n in range(3)
         ]
         for drainer in drainers:
-            assert ended(drainer)[1] == 0
+            assert host_result(drainer)[1] == 0
         delivered = [(event["who"], event["number"]) for event in receiver.events]
     assert len(delivered) == len(set(delivered)) == 6 * 50 + 3 * 20
     assert not folder.exists()
 
 
-def test_a_forked_child_keeps_its_own_events_and_its_parents(tmp_path: Path) -> None:
+def test_events_of_parent_and_forked_child_are_each_delivered_once(tmp_path: Path) -> None:
     file_sink = FileSink(tmp_path / "events.ndjson")
     sink = BackgroundSink(lambda: file_sink, Spool(tmp_path / "spool", "key"))
     sink.emit({"process": "parent", "number": 1})
@@ -306,7 +306,7 @@ def test_a_forked_child_keeps_its_own_events_and_its_parents(tmp_path: Path) -> 
     assert not (tmp_path / "spool").exists()
 
 
-def test_a_child_that_is_killed_at_once_has_kept_its_event(tmp_path: Path) -> None:
+def test_event_of_a_child_killed_at_once_is_delivered(tmp_path: Path) -> None:
     memory = MemorySink()
     sink = BackgroundSink(lambda: memory, Spool(tmp_path / "spool", "key"))
     sink.emit({"number": 1})
@@ -324,7 +324,7 @@ def test_a_child_that_is_killed_at_once_has_kept_its_event(tmp_path: Path) -> No
 # ---------------------------------------------------------------------------
 
 
-def test_segments_are_closed_when_they_are_full_and_drained_in_order(
+def test_full_segments_are_closed_and_drained_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool_module, "SEGMENT_BYTES", 2000)
@@ -341,7 +341,7 @@ def test_segments_are_closed_when_they_are_full_and_drained_in_order(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_segment_that_is_being_written_is_nobody_elses(tmp_path: Path) -> None:
+def test_segment_being_written_is_not_drained(tmp_path: Path) -> None:
     spool = Spool(tmp_path, "key")
     spool.append([b'{"number": 1}'])
     (path,) = segments(tmp_path, "key")
@@ -350,7 +350,7 @@ def test_a_segment_that_is_being_written_is_nobody_elses(tmp_path: Path) -> None
     assert drain(path, lambda lines: None, Drained())
 
 
-def test_a_replay_reads_what_is_being_written_and_leaves_it(in_tmp_path: Path) -> None:
+def test_replay_reads_but_does_not_remove_a_segment_being_written(in_tmp_path: Path) -> None:
     instance = Instance.create(in_tmp_path, "./data")
     spool = Spool(in_tmp_path / "spool", "key")
     spool.append([json.dumps(start(run_of(1, "a"), at(0))).encode()])
@@ -364,11 +364,11 @@ def test_a_replay_reads_what_is_being_written_and_leaves_it(in_tmp_path: Path) -
     instance.db.dispose()
 
 
-def test_a_full_spool_drops_loudly_and_says_how_many(folder: Path) -> None:
-    _, lost, stderr = ended(
+def test_full_spool_drops_events_and_reports_how_many(folder: Path) -> None:
+    _, lost, stderr = host_result(
         host(5000, OPENLINEAGE_URL="http://127.0.0.1:9", LAMIN_SPOOL_LIMIT="0.1")
     )
-    spooled = numbers(waiting(folder))
+    spooled = numbers(spooled_events(folder))
     assert spooled == list(
         range(len(spooled))
     )  # the first ones: what was kept once is never given up for newer ones
@@ -379,7 +379,7 @@ def test_a_full_spool_drops_loudly_and_says_how_many(folder: Path) -> None:
     assert (take_dropped(folder), take_dropped(folder)) == (lost, 0)
 
 
-def test_others_count_too_and_room_is_found_when_they_are_gone(tmp_path: Path) -> None:
+def test_spool_limit_includes_other_writers_and_freed_space_is_used(tmp_path: Path) -> None:
     other, spool = Spool(tmp_path, "other"), Spool(tmp_path, "key", limit=1000)
     other.append([b"x" * 900])
     with pytest.raises(SpoolFull, match="holds"):
@@ -391,19 +391,19 @@ def test_others_count_too_and_room_is_found_when_they_are_gone(tmp_path: Path) -
     spool.close()
 
 
-def test_where_the_spool_cannot_be_written_events_are_delivered_from_memory(folder: Path) -> None:
+def test_unwritable_spool_delivers_events_from_memory(folder: Path) -> None:
     folder.write_text("a file, not a folder")
     with receiving() as receiver:
-        _, lost, stderr = ended(host(OPENLINEAGE_URL=receiver.url))
+        _, lost, stderr = host_result(host(OPENLINEAGE_URL=receiver.url))
     assert (lost, numbers(receiver.events)) == (0, list(range(20)))
     assert stderr.count("\n") == 1, stderr
 
 
-def test_where_nothing_can_be_kept_or_sent_the_job_goes_on_and_hears_how_much_is_lost(
+def test_unwritable_spool_without_a_receiver_reports_the_loss_and_the_job_continues(
     folder: Path,
 ) -> None:
     folder.write_text("a file, not a folder")
-    delay, lost, stderr = ended(host(OPENLINEAGE_URL="http://127.0.0.1:9"))
+    delay, lost, stderr = host_result(host(OPENLINEAGE_URL="http://127.0.0.1:9"))
     assert (lost, delay < 2.5) == (20, True)
     assert "lineage is being lost" in stderr
     assert "20 events were lost" in stderr
@@ -418,7 +418,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 """
 
 
-def test_a_disk_that_is_full_in_the_middle_of_a_line_leaves_no_torn_one(folder: Path) -> None:
+def test_disk_full_in_the_middle_of_a_line_leaves_no_torn_line(folder: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", FULL + HOST, "200", "0", "host"],
         stdout=subprocess.PIPE,
@@ -426,14 +426,14 @@ def test_a_disk_that_is_full_in_the_middle_of_a_line_leaves_no_torn_one(folder: 
         text=True,
         env={**os.environ, "OPENLINEAGE_URL": "http://127.0.0.1:9"},
     )
-    _, lost, stderr = ended(process)
-    spooled = numbers(waiting(folder))
+    _, lost, stderr = host_result(process)
+    spooled = numbers(spooled_events(folder))
     assert spooled == list(range(len(spooled)))
     assert 0 < len(spooled) == 200 - lost
     assert f"{lost} events were lost" in stderr
 
 
-def test_an_event_that_is_refused_is_put_aside_with_its_reason(
+def test_refused_event_is_set_aside_with_its_reason(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def answer(path: str, events: list[dict[str, Any]]) -> Answer:
@@ -442,7 +442,10 @@ def test_an_event_that_is_refused_is_put_aside_with_its_reason(
         return (400, b"seven is no number") if events[0]["number"] == 7 else (201, b"")
 
     events: list[Event] = [{"number": number, "who": "host"} for number in range(10)]
-    with receiving(answer) as receiver, courier(Spool(tmp_path, "key"), receiver.url) as sink:
+    with (
+        receiving(answer) as receiver,
+        sink_over_http(Spool(tmp_path, "key"), receiver.url) as sink,
+    ):
         sink.emit(*events)
     assert numbers(receiver.events) == [0, 1, 2, 3, 4, 5, 6, 8, 9]
     (aside,) = tmp_path.glob("*.aside")
@@ -450,7 +453,7 @@ def test_an_event_that_is_refused_is_put_aside_with_its_reason(
     assert "seven is no number" in caplog.text
 
 
-def test_a_folder_that_was_cleaned_away_is_made_again(tmp_path: Path) -> None:
+def test_removed_spool_folder_is_recreated(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", "key")
     spool.append([b'{"number": 1}'])
     for path in segments(tmp_path / "spool"):
@@ -464,7 +467,7 @@ def test_a_folder_that_was_cleaned_away_is_made_again(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------
 
 
-def test_the_order_is_kept_and_close_waits_for_a_receiver_that_works(tmp_path: Path) -> None:
+def test_close_delivers_all_events_in_order(tmp_path: Path) -> None:
     memory = MemorySink()
     sink = BackgroundSink(lambda: memory, Spool(tmp_path, "key"), patience=20)
     for number in range(2000):
@@ -474,7 +477,7 @@ def test_the_order_is_kept_and_close_waits_for_a_receiver_that_works(tmp_path: P
     assert numbers(memory.events) == list(range(2000))
 
 
-def test_emitting_does_not_wait_for_a_slow_sink(tmp_path: Path) -> None:
+def test_emit_does_not_wait_for_a_slow_sink(tmp_path: Path) -> None:
     class Slow(MemorySink):
         def emit(self, *events: Event | bytes) -> None:
             time.sleep(0.5)
@@ -490,8 +493,11 @@ def test_emitting_does_not_wait_for_a_slow_sink(tmp_path: Path) -> None:
     assert len(slow.events) == 100
 
 
-def test_all_waits_together_are_no_longer_than_the_patience(tmp_path: Path) -> None:
-    with misbehaving("hangs") as url, courier(Spool(tmp_path, "key"), url, patience=0.6) as sink:
+def test_total_wait_is_no_longer_than_the_patience(tmp_path: Path) -> None:
+    with (
+        misbehaving("hangs") as url,
+        sink_over_http(Spool(tmp_path, "key"), url, patience=0.6) as sink,
+    ):
         began = time.monotonic()
         for number in range(5):
             sink.emit({"number": number})
@@ -500,7 +506,7 @@ def test_all_waits_together_are_no_longer_than_the_patience(tmp_path: Path) -> N
         assert time.monotonic() - began < 1.5
 
 
-def test_nothing_is_written_through_a_link_in_the_spool(tmp_path: Path) -> None:
+def test_link_in_the_spool_is_not_written_through(tmp_path: Path) -> None:
     folder, precious = tmp_path / "spool", tmp_path / "precious.txt"
     folder.mkdir()
     precious.write_text("precious")
@@ -518,23 +524,25 @@ def test_nothing_is_written_through_a_link_in_the_spool(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["page", "redirect"])
-def test_receiver_that_is_none_takes_no_event_and_the_warning_says_what_to_type(
+def test_answer_of_another_server_keeps_the_events_and_the_warning_has_a_hint(
     folder: Path, how: str
 ) -> None:
     answer = (200, b"<!doctype html><title>Sign in</title>") if how == "page" else (302, b"")
     with receiving(lambda *_: answer) as receiver:
-        _, lost, output = ended(host(OPENLINEAGE_URL=receiver.url))
-    assert (lost, numbers(waiting(folder))) == (0, list(range(20)))
+        _, lost, output = host_result(host(OPENLINEAGE_URL=receiver.url))
+    assert (lost, numbers(spooled_events(folder))) == (0, list(range(20)))
     assert output.count("lineage is kept in") == output.count("\n") == 1
     assert "; set OPENLINEAGE_URL to the address of an OpenLineage receiver" in output
 
 
 @pytest.mark.parametrize("how", ["endless", "endless error", "huge length", "drips"])
-def test_answer_without_end_costs_a_host_no_more_than_its_patience(folder: Path, how: str) -> None:
+def test_endless_answer_delays_a_process_no_longer_than_its_patience(
+    folder: Path, how: str
+) -> None:
     with misbehaving(how) as url:
-        held_up, lost, output = ended(host(OPENLINEAGE_URL=url))
+        held_up, lost, output = host_result(host(OPENLINEAGE_URL=url))
     assert (lost, held_up < 2.5, output.count("lineage is kept in")) == (0, True, 1)
-    assert numbers(waiting(folder)) == list(range(20))
+    assert numbers(spooled_events(folder)) == list(range(20))
 
 
 def lamin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -559,12 +567,15 @@ def refused(folder: Path, in_tmp_path: Path) -> str:
         )
 
     runs = [run_of(1, "a"), run_of(2, "b")]
-    with receiving(answer) as receiver, courier(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
+    with (
+        receiving(answer) as receiver,
+        sink_over_http(Spool(folder, "0a1b2c3d"), receiver.url) as sink,
+    ):
         sink.emit(start(runs[0], at(0)), *(complete(run, at(1)) for run in runs))
     return receiver.url
 
 
-def test_what_was_set_aside_is_named_by_replay_and_doctor(
+def test_events_set_aside_are_named_by_replay_and_doctor(
     folder: Path, in_tmp_path: Path, refused: str
 ) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
@@ -582,7 +593,7 @@ def test_what_was_set_aside_is_named_by_replay_and_doctor(
     assert finding["hint"].startswith("lamin events requeue")
 
 
-def test_what_was_set_aside_may_be_taken_in_here(
+def test_requeued_events_can_be_replayed_into_the_instance(
     folder: Path, in_tmp_path: Path, refused: str
 ) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
@@ -595,26 +606,24 @@ def test_what_was_set_aside_may_be_taken_in_here(
     assert lamin(in_tmp_path, "events", "requeue").stdout == f"nothing was set aside in {folder}\n"
 
 
-def test_what_was_set_aside_may_be_sent_again(
-    folder: Path, in_tmp_path: Path, refused: str
-) -> None:
+def test_requeued_events_are_sent_again(folder: Path, in_tmp_path: Path, refused: str) -> None:
     requeued = lamin(in_tmp_path, "events", "requeue", "--json")  # there is no instance
     assert json.loads(requeued.stdout) == {"requeued": 2, "folder": str(folder)}
-    with receiving() as receiver, courier(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
+    with receiving() as receiver, sink_over_http(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
         sink.emit(start(run_of(3, "next"), at(2)))
         assert sink.flush()
     types = [event["eventType"] for event in receiver.events]
     assert types == ["COMPLETE", "COMPLETE", "START"]
 
 
-def test_what_is_refused_again_is_set_aside_again(
+def test_requeued_events_refused_again_are_set_aside_again(
     folder: Path, in_tmp_path: Path, refused: str
 ) -> None:
     (aside,) = folder.glob("*.aside")
     events = aside.read_bytes()
     lamin(in_tmp_path, "events", "requeue")
     again = receiving(lambda *_: (422, b"not now either"))
-    with again as receiver, courier(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
+    with again as receiver, sink_over_http(Spool(folder, "0a1b2c3d"), receiver.url) as sink:
         sink.emit(start(run_of(3, "next"), at(2)))
         sink.flush()
     files = aside_files(folder)

@@ -92,7 +92,7 @@ def served(
         postgres.drop(name)
 
 
-def test_changes_come_whoever_commits_them(served: tuple[Instance, str]) -> None:
+def test_changes_are_streamed_whichever_process_commits_them(served: tuple[Instance, str]) -> None:
     instance, url = served
     run = run_of(1, "heard")
     with listening(url) as line:
@@ -111,7 +111,7 @@ def test_changes_come_whoever_commits_them(served: tuple[Instance, str]) -> None
         assert int(ended) > int(begun)
 
 
-def test_a_listener_that_comes_back_misses_nothing(served: tuple[Instance, str]) -> None:
+def test_reconnected_listener_misses_no_change(served: tuple[Instance, str]) -> None:
     instance, url = served
     with listening(url) as line:
         ingest(instance.db, [parse(start(run_of(20, "before"), at(1)))])
@@ -125,7 +125,9 @@ def test_a_listener_that_comes_back_misses_nothing(served: tuple[Instance, str])
         assert line.next()[1]["job"]["name"] == "now"
 
 
-def test_a_listener_hears_the_newest_change_at_its_pace(served: tuple[Instance, str]) -> None:
+def test_listener_with_an_interval_gets_only_the_newest_change(
+    served: tuple[Instance, str],
+) -> None:
     instance, url = served
     runs = [run_of(number, "many") for number in range(50, 55)]
     with listening(f"{url}?every=1") as line, listening(url) as whole:
@@ -142,7 +144,7 @@ def test_a_listener_hears_the_newest_change_at_its_pace(served: tuple[Instance, 
     assert _status(f"{url}?every=61") == _status(f"{url}?every=x") == 400
 
 
-def test_one_who_is_far_behind_misses_nothing(
+def test_listener_far_behind_misses_no_change(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "RECENT", 2)
@@ -157,7 +159,7 @@ def test_one_who_is_far_behind_misses_nothing(
     instance.db.dispose()
 
 
-def test_of_the_changes_the_newest_are_kept(instance: Instance) -> None:
+def test_only_the_newest_changes_are_stored(instance: Instance) -> None:
     def stored_ids() -> list[int]:
         with instance.db.reading() as session:
             return list(session.scalars(select(RunChange.id).order_by(RunChange.id)))
@@ -177,7 +179,7 @@ def test_of_the_changes_the_newest_are_kept(instance: Instance) -> None:
     assert stored_ids() == [early[2], late + 1]
 
 
-def test_listeners_are_bounded_and_forgotten_when_they_go(
+def test_listeners_are_limited_and_removed_when_they_disconnect(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "MAX_LISTENERS", 2)
@@ -199,7 +201,7 @@ def _status(url: str) -> int:
         return connection.getresponse().status
 
 
-def test_a_server_with_a_listener_ends_when_it_is_told_to(in_tmp_path: Path) -> None:
+def test_server_with_a_listener_stops_at_once(in_tmp_path: Path) -> None:
     Instance.create(in_tmp_path, "./data").db.dispose()
     with ExitStack() as stack:
         server = stack.enter_context(Server(in_tmp_path))
@@ -224,7 +226,7 @@ def test_stream_ends_when_its_key_is_revoked(instance: Instance, in_tmp_path: Pa
         assert other.next()[1]["job"]["name"] == "after"
 
 
-def test_stream_without_a_key_ends_when_the_first_key_is_made(
+def test_stream_without_a_key_ends_when_the_first_key_is_created(
     instance: Instance, in_tmp_path: Path
 ) -> None:
     with Server(in_tmp_path) as server, listening(server.url) as line:

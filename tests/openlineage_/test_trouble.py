@@ -33,7 +33,7 @@ def _event(number: int, padding: str = "") -> bytes:
     return json.dumps(event).encode()
 
 
-def test_while_somebody_else_writes_the_client_is_told_to_come_again(
+def test_locked_database_answers_retry_later_and_recovers(
     on_sqlite: Database, in_tmp_path: Path
 ) -> None:
     with Server(in_tmp_path) as server:
@@ -53,7 +53,9 @@ def test_while_somebody_else_writes_the_client_is_told_to_come_again(
         assert server.runs() == {"job1": "completed", "job2": "completed"}
 
 
-def test_a_full_disk_is_no_loss_and_heals_by_itself(on_sqlite: Database, in_tmp_path: Path) -> None:
+def test_full_disk_loses_no_acknowledged_event_and_recovers(
+    on_sqlite: Database, in_tmp_path: Path
+) -> None:
     acknowledged = []
     with Server(in_tmp_path) as server:
         assert server.process is not None
@@ -79,7 +81,7 @@ def test_a_full_disk_is_no_loss_and_heals_by_itself(on_sqlite: Database, in_tmp_
         assert session.execute(text("PRAGMA integrity_check")).scalar() == "ok"
 
 
-def test_a_database_that_goes_away_is_used_again_when_it_is_back(
+def test_database_connection_is_restored_after_an_outage(
     postgres: Postgres, postgres_url: str, in_tmp_path: Path
 ) -> None:
     Instance.create(in_tmp_path, "./data", postgres_url).db.dispose()

@@ -28,7 +28,7 @@ def ui(instance: Instance) -> Iterator[subprocess.Popen[str]]:
     process.stdout.close()
 
 
-def test_ui_prints_its_url_shows_pages_and_takes_no_events(
+def test_ui_prints_its_url_and_serves_pages_but_no_events(
     ui: subprocess.Popen[str], instance: Instance
 ) -> None:
     assert ui.stdout is not None
@@ -43,7 +43,7 @@ def test_ui_prints_its_url_shows_pages_and_takes_no_events(
     assert ask(url.port, "POST", "/runs", b"{}", {})[0] == 405
 
 
-def test_no_page_hides_a_route_of_the_api() -> None:
+def test_pages_have_no_path_of_the_api() -> None:
     assert [
         page.path for page in PAGES if page.path.startswith(("/api", "/metrics", "/healthz"))
     ] == []

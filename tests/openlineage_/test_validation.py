@@ -84,20 +84,18 @@ BUILDERS: dict[str, Callable[[Run, list[Dataset]], Event]] = {
 
 
 @pytest.mark.parametrize("builder", BUILDERS.values(), ids=BUILDERS)
-def test_every_event_is_valid_when_it_says_everything(
+def test_every_event_with_all_facets_is_valid(
     builder: Any, full: Run, datasets: list[Dataset]
 ) -> None:
     assert problems(builder(full, datasets)) == []
 
 
 @pytest.mark.parametrize("builder", BUILDERS.values(), ids=BUILDERS)
-def test_every_event_is_valid_when_it_says_as_little_as_can_be(builder: Any, minimal: Run) -> None:
+def test_every_event_with_minimal_facets_is_valid(builder: Any, minimal: Run) -> None:
     assert problems(builder(minimal, [])) == []
 
 
-def test_every_facet_that_is_emitted_is_judged_by_a_schema(
-    full: Run, datasets: list[Dataset]
-) -> None:
+def test_every_emitted_facet_has_a_schema(full: Run, datasets: list[Dataset]) -> None:
     event = events.fail(full, AT, "no such luck", trace="line 1", inputs=datasets)
     places = {
         location: schema._schema_address(facet["_schemaURL"])
@@ -150,7 +148,7 @@ def test_every_facet_that_is_emitted_is_judged_by_a_schema(
     ],
     ids=itertools.count(),
 )
-def test_what_is_broken_is_found_and_its_place_is_named(
+def test_invalid_event_is_reported_with_the_location(
     spoil: Callable[[Any], Any], location: str, full: Run, datasets: list[Dataset]
 ) -> None:
     event = copy.deepcopy(events.fail(full, AT, "no such luck", inputs=datasets))
@@ -161,11 +159,11 @@ def test_what_is_broken_is_found_and_its_place_is_named(
 
 
 @pytest.mark.parametrize("event", [None, [], "START", 3, {}])
-def test_what_is_no_event_at_all_is_a_problem_not_a_crash(event: Any) -> None:
+def test_value_that_is_not_an_event_is_reported_as_a_problem(event: Any) -> None:
     assert problems(event)
 
 
-def test_a_foreign_facet_only_has_to_be_a_facet(minimal: Run) -> None:
+def test_unknown_facet_only_needs_the_fields_of_a_facet(minimal: Run) -> None:
     event = events.start(minimal, AT)
     event["run"]["facets"]["acme_cost"] = {
         "_producer": "urn:acme",
@@ -177,14 +175,14 @@ def test_a_foreign_facet_only_has_to_be_a_facet(minimal: Run) -> None:
     assert problems(event) == ['run.facets.acme_cost: "_producer" is a required property']
 
 
-def test_job_and_dataset_events_are_judged_as_such() -> None:
+def test_job_and_dataset_events_are_validated_by_their_own_schemas() -> None:
     head = {"eventTime": "2026-01-01T00:00:00Z", "producer": "urn:me", "schemaURL": schema.CORE}
     assert problems({**head, "job": {"namespace": "n", "name": "j"}}) == []
     assert problems({**head, "dataset": {"namespace": "n", "name": "d"}}) == []
     assert problems({**head, "dataset": {"namespace": "n"}})
 
 
-def test_the_check_opens_no_socket() -> None:
+def test_validation_opens_no_socket() -> None:
     script = (
         "import sys\n"
         "seen = []\n"
@@ -196,7 +194,7 @@ def test_the_check_opens_no_socket() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
-def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_validation_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
     schema._validator.cache_clear()
     with pytest.raises(MissingExtra, match=r"lamin-core\[openlineage\]"):

@@ -50,7 +50,7 @@ def _keys() -> set[str]:
     return {row["key"] for row in typed("artifacts", "--json").json}
 
 
-def test_run_before_init_is_brought_in_by_the_next_question(before_init: Path) -> None:
+def test_run_before_init_is_ingested_by_the_next_query(before_init: Path) -> None:
     typed("init")
     done = typed("lineage", "out.txt", "--json")
     assert len(done.json["runs"]) == 1
@@ -60,7 +60,7 @@ def test_run_before_init_is_brought_in_by_the_next_question(before_init: Path) -
     assert not user_spool().exists()
 
 
-def test_run_before_init_is_shown_to_python(before_init: Path) -> None:
+def test_run_before_init_is_visible_in_python(before_init: Path) -> None:
     init("./data")
     assert {artifact.key for artifact in ln.Artifact.filter()} == {"out.txt", "below/below.txt"}
     disconnect()
@@ -69,7 +69,7 @@ def test_run_before_init_is_shown_to_python(before_init: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["connect", "../instance"], ["connect", "../instance", "--user"]]
 )
-def test_run_before_connect_is_brought_in(before_init: Path, arguments: list[str]) -> None:
+def test_run_before_connect_is_ingested(before_init: Path, arguments: list[str]) -> None:
     other = before_init.with_name("instance")
     other.mkdir()
     Instance.create(other, "./data").db.dispose()
@@ -77,13 +77,13 @@ def test_run_before_connect_is_brought_in(before_init: Path, arguments: list[str
     assert len(typed("runs", "--json").json) == 2
 
 
-def test_run_before_init_is_brought_in_by_replay(before_init: Path) -> None:
+def test_run_before_init_is_ingested_by_replay(before_init: Path) -> None:
     typed("init")
     assert "4 taken" in typed("events", "replay").stdout
     assert not user_spool().exists()
 
 
-def test_run_before_init_is_brought_in_by_the_next_run(before_init: Path) -> None:
+def test_run_before_init_is_ingested_by_the_next_run(before_init: Path) -> None:
     typed("init")
     _emit(3, "later.txt")
     assert not user_spool().exists()
@@ -93,7 +93,7 @@ def test_run_before_init_is_brought_in_by_the_next_run(before_init: Path) -> Non
     instance.db.dispose()
 
 
-def test_run_of_another_folder_waits_on_and_doctor_names_it(before_init: Path) -> None:
+def test_run_of_another_folder_is_not_ingested_and_doctor_names_it(before_init: Path) -> None:
     other = before_init.with_name("other")
     other.mkdir()
     os.chdir(other)
@@ -135,7 +135,7 @@ def lines(in_tmp_path: Path) -> Callable[[int], list[bytes]]:
     return make
 
 
-def test_spool_of_an_instance_that_was_away_is_shown_by_a_question(
+def test_spool_of_an_unreachable_instance_is_ingested_by_the_next_query(
     instance: Instance, lines: Callable[[int], list[bytes]]
 ) -> None:
     spool = _spooled(instance.folder, lines(250))
@@ -145,14 +145,14 @@ def test_spool_of_an_instance_that_was_away_is_shown_by_a_question(
     assert segments(spool) == []
 
 
-def test_spool_with_what_is_no_event_breaks_no_question(
+def test_malformed_events_in_the_spool_do_not_break_a_query(
     instance: Instance, lines: Callable[[int], list[bytes]]
 ) -> None:
     _spooled(instance.folder, [*lines(2), b"not JSON", b"{}"])
     assert len(typed("runs", "--json").json) == 2
 
 
-def test_question_while_somebody_writes_is_answered_in_bounded_time(
+def test_query_during_a_write_is_answered_in_bounded_time(
     instance: Instance, lines: Callable[[int], list[bytes]]
 ) -> None:
     spool = _spooled(instance.folder, lines(3))
@@ -173,7 +173,7 @@ def test_question_while_somebody_writes_is_answered_in_bounded_time(
     assert len(typed("runs", "--json").json) == 3
 
 
-def test_question_inside_a_run_brings_in_nothing(
+def test_query_inside_a_run_does_not_ingest_the_spool(
     instance: Instance, lines: Callable[[int], list[bytes]]
 ) -> None:
     spool = _spooled(instance.folder, lines(2))
@@ -188,7 +188,7 @@ def test_question_inside_a_run_brings_in_nothing(
     assert segments(spool) == []
 
 
-def test_spool_of_a_moved_project_is_brought_in(
+def test_spool_of_a_moved_project_is_ingested(
     in_tmp_path: Path, lines: Callable[[int], list[bytes]]
 ) -> None:
     old = in_tmp_path / "old"

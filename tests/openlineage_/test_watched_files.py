@@ -42,7 +42,7 @@ def test_watched_files_of_a_block_are_its_inputs_and_outputs(in_tmp_path: Path) 
     assert hashes["changed.txt"] == digest_bytes(b"old").hash
 
 
-def test_watched_files_of_concurrent_tasks_are_kept_apart(in_tmp_path: Path) -> None:
+def test_watched_files_of_concurrent_tasks_are_separate(in_tmp_path: Path) -> None:
     async def task(name: str) -> WatchedFiles:
         files = WatchedFiles()
         with files.active():
@@ -61,7 +61,7 @@ def test_watched_files_of_concurrent_tasks_are_kept_apart(in_tmp_path: Path) -> 
     ]
 
 
-def test_watched_files_of_a_thread_without_context_belong_to_what_is_active_alone(
+def test_watched_files_of_a_thread_without_context_belong_to_the_only_active_block(
     in_tmp_path: Path,
 ) -> None:
     files, other = WatchedFiles(), WatchedFiles()
@@ -80,7 +80,7 @@ def _in_thread(name: str) -> None:
     thread.join()
 
 
-def test_watched_files_are_none_where_the_setting_says_so(
+def test_watched_files_are_off_if_the_setting_is_off(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAMIN_WATCH_FILES", "no")
@@ -97,7 +97,7 @@ def test_watched_files_are_none_where_the_setting_says_so(
     assert not files.has_written(os.path.abspath("out.txt"))
 
 
-def test_watched_files_of_the_root_folder_are_none(
+def test_watched_files_are_off_in_the_root_folder(
     in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir("/")
@@ -107,7 +107,7 @@ def test_watched_files_of_the_root_folder_are_none(
     assert _noted(files) == ([], [])
 
 
-def test_watched_files_outside_of_the_project_are_seen_if_they_were_passed(
+def test_watched_files_outside_the_project_are_seen_only_if_passed(
     in_tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     passed = tmp_path_factory.mktemp("elsewhere") / "passed.txt"

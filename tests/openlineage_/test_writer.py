@@ -37,11 +37,11 @@ def _parsed(number: int, padding: str = "") -> ParsedEvent:
     return parse(json.dumps(event))
 
 
-async def _ended(*orders: asyncio.Future[Receipt]) -> list[Any]:
+async def _outcomes(*orders: asyncio.Future[Receipt]) -> list[Any]:
     return await asyncio.gather(*orders, return_exceptions=True)
 
 
-def test_when_too_many_wait_the_next_is_told_so(on_sqlite: Database) -> None:
+def test_full_queue_refuses_the_next_request(on_sqlite: Database) -> None:
     async def story() -> None:
         writer = Writer(on_sqlite, Metrics(), capacity=3)
         with locked(on_sqlite):
@@ -50,12 +50,12 @@ def test_when_too_many_wait_the_next_is_told_so(on_sqlite: Database) -> None:
             orders += [writer.order([_parsed(1)]), writer.order([_parsed(2), _parsed(3)])]
             with pytest.raises(Overloaded):
                 writer.order([_parsed(4)])
-        assert [receipt.taken for receipt in await _ended(*orders)] == [
+        assert [receipt.taken for receipt in await _outcomes(*orders)] == [
             1,
             3,
             3,
         ]  # the last two were one group
-        await _ended(
+        await _outcomes(
             writer.order([_parsed(number) for number in range(10, 20)])
         )  # an idle one takes a large order
         writer.close()
@@ -67,7 +67,7 @@ def test_when_too_many_wait_the_next_is_told_so(on_sqlite: Database) -> None:
         assert len(session.scalars(select(Event.id)).all()) == 14
 
 
-def test_what_nobody_waits_for_any_more_is_left_out(on_sqlite: Database) -> None:
+def test_cancelled_requests_are_not_written(on_sqlite: Database) -> None:
     async def story() -> None:
         writer = Writer(on_sqlite, Metrics())
         with locked(on_sqlite):
@@ -75,7 +75,7 @@ def test_what_nobody_waits_for_any_more_is_left_out(on_sqlite: Database) -> None
             await asyncio.sleep(0.2)  # the writer is at the database with the first
             second, third = writer.order([_parsed(2)]), writer.order([_parsed(3)])
             second.cancel()
-        assert [receipt.taken for receipt in await _ended(first, third)] == [1, 1]
+        assert [receipt.taken for receipt in await _outcomes(first, third)] == [1, 1]
         writer.close()
 
     asyncio.run(story())
@@ -83,7 +83,7 @@ def test_what_nobody_waits_for_any_more_is_left_out(on_sqlite: Database) -> None
         assert set(session.scalars(select(Event.run_id))) == {run_of(1, "").id, run_of(3, "").id}
 
 
-def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(
+def test_event_refused_by_the_database_does_not_fail_the_others(
     on_sqlite: Database,
 ) -> None:
     @sqlalchemy_event.listens_for(on_sqlite.engine, "connect")
@@ -102,7 +102,7 @@ def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(
                 writer.order([_parsed(n, "x" * (200_000 if n in (2, 4) else 1))])
                 for n in range(1, 6)
             ]
-        ended = await _ended(blocking, *orders)
+        ended = await _outcomes(blocking, *orders)
         writer.close()
         return ended
 
@@ -119,7 +119,7 @@ def test_an_event_that_the_database_does_not_take_fails_for_nobody_else(
         assert len(session.scalars(select(Event.id)).all()) == 4
 
 
-def test_who_sends_what_cannot_be_recorded_is_told_why(
+def test_event_that_cannot_be_recorded_is_quarantined_with_a_reason(
     on_sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The failure is provoked: every one that we know of is dealt with before."""
@@ -142,7 +142,7 @@ def test_who_sends_what_cannot_be_recorded_is_told_why(
         assert (answer.status_code, "nobody foresaw this" in answer.json()["reason"]) == (201, True)
 
 
-def test_who_comes_while_others_are_written_shares_a_transaction(on_sqlite: Database) -> None:
+def test_requests_during_a_write_share_a_transaction(on_sqlite: Database) -> None:
     metrics = Metrics()
 
     async def client(writer: Writer, number: int) -> None:

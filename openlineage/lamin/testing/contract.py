@@ -131,7 +131,7 @@ class AdapterContract(ABC):
         assert starts == ends
         assert set(starts.values()) == {1}
 
-    def test_a_rerun_has_the_same_jobs_and_other_runs(
+    def test_rerun_has_the_same_jobs_and_new_runs(
         self, chain: Performance, sent: Performance
     ) -> None:
         """Names are stable, ids are new."""
@@ -141,7 +141,7 @@ class AdapterContract(ABC):
     # -- registry
     # ---------------------------------------------------------------------------------------------
 
-    def test_a_chain_is_one_path_from_input_to_result(self, chain: Performance) -> None:
+    def test_chain_is_one_path_from_input_to_result(self, chain: Performance) -> None:
         """The output of one step is the input of the next."""
         assert chain.process.returncode == 0, chain.explained()
         first, second, third = (chain.step(name) for name in ("first", "second", "third"))
@@ -151,9 +151,7 @@ class AdapterContract(ABC):
         assert chain.feeds(second, third), chain.explained()
         assert not chain.feeds(third, first)
 
-    def test_steps_are_children_of_the_workflow_and_all_have_ended_well(
-        self, chain: Performance
-    ) -> None:
+    def test_steps_are_completed_children_of_the_workflow(self, chain: Performance) -> None:
         """With their engine, and their times."""
         workflow = chain.workflow()
         steps = [chain.step(name) for name in ("first", "second", "third")]
@@ -162,7 +160,7 @@ class AdapterContract(ABC):
             assert (run["status"], run["engine"], run["attempt"]) == ("completed", self.engine, 1)
             assert run["started_at"] <= run["finished_at"]
 
-    def test_every_file_is_known_by_its_content(self, chain: Performance) -> None:
+    def test_every_file_has_a_content_hash(self, chain: Performance) -> None:
         """All bytes of it, hashed as everyone else does."""
         files = [
             artifact
@@ -173,7 +171,7 @@ class AdapterContract(ABC):
         assert {file["hash_type"] for file in files} == {"blake3"}
         assert all(len(file["hash"]) == 64 and file["size"] > 0 for file in files)
 
-    def test_a_fan_out_is_as_many_runs_of_one_transform(self, fan_out: Performance) -> None:
+    def test_fan_out_is_several_runs_of_one_transform(self, fan_out: Performance) -> None:
         """Each with its own file, all of them gathered."""
         assert fan_out.process.returncode == 0, fan_out.explained()
         split, gather, works = fan_out.step("split"), fan_out.step("gather"), fan_out.steps("work")
@@ -191,7 +189,7 @@ class AdapterContract(ABC):
         ]
         assert all(fan_out.feeds(split, work) and fan_out.feeds(work, gather) for work in works)
 
-    def test_a_failed_step_is_a_failed_run_with_its_message(self, failing: Performance) -> None:
+    def test_failed_step_is_a_failed_run_with_its_message(self, failing: Performance) -> None:
         """The workflow has failed with it, and what went well before stays so."""
         assert failing.process.returncode != 0, failing.explained()
         good, bad = failing.step("good"), failing.step("bad")
@@ -216,7 +214,7 @@ class AdapterContract(ABC):
             reported_params
         )
 
-    def test_through_an_endpoint_the_registry_says_the_same(
+    def test_events_over_http_give_the_same_registry(
         self, chain: Performance, sent: Performance
     ) -> None:
         """Over real HTTP, into a registry that the process itself does not see."""
@@ -230,7 +228,7 @@ class AdapterContract(ABC):
     # -- nothing of ours touches the user's job
     # -----------------------------------------------------------------
 
-    def test_without_a_receiver_the_job_is_the_same_and_the_events_wait(
+    def test_job_without_a_receiver_is_unchanged_and_its_events_are_spooled(
         self, unheard: Performance, chain: Performance
     ) -> None:
         """One warning, the same files and exit code, every event in the spool."""
@@ -238,7 +236,7 @@ class AdapterContract(ABC):
         assert _contents(unheard, "chain") == _contents(chain, "chain")
         assert _jobs(unheard, spooled=True) == _jobs(chain)
 
-    def test_a_receiver_that_hangs_neither_fails_nor_holds_the_job(
+    def test_hanging_receiver_neither_fails_nor_delays_the_job(
         self, hanging_url: str, chain: Performance, folder: Path
     ) -> None:
         """The events wait in the spool."""
