@@ -33,7 +33,7 @@ from lamin_core.lineage.listing import ListFilter, artifacts, runs
 from lamin_core.lineage.traversal import reach
 from lamin_core.lineage.view import view
 from lamin_core.render.drawing import svg
-from tests.core.planting import Planted, Shape, plant
+from tests.support.lineage_graphs import Planted, Shape, plant
 
 Edge = tuple[int, int, str, str | None]
 ANCESTRY = 26_000

@@ -14,8 +14,8 @@ import pytest
 import lamin_core as ln
 from lamin_core.instance.instance import Instance, disconnect, init
 from lamin_core.runtime import current
-from tests import command
-from tests.command import Done
+from tests.support import commands
+from tests.support.commands import Done
 
 
 def lamin(
@@ -23,8 +23,8 @@ def lamin(
 ) -> Done | subprocess.CompletedProcess[str]:
     """Run the command, in a process of its own where it needs one, and check its exit code."""
     if options or "--debug" in arguments:
-        return command.lamin(*arguments, code=code, **options)
-    return command.typed(*arguments, code=code)
+        return commands.lamin(*arguments, code=code, **options)
+    return commands.typed(*arguments, code=code)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import lamin_core as ln
 from lamin_core.cli import lamin
 from lamin_core.instance.instance import disconnect, init
-from tests.command import typed
+from tests.support.commands import typed
 
 HUGE = "99999999999999999999"
 NOT_UTF_8 = b"caf\xe9"

@@ -20,7 +20,7 @@ from lamin_core.admin.backup import backup
 from lamin_core.db.database import Database
 from lamin_core.instance.instance import Instance, init
 from lamin_core.models import ULabel, now
-from tests.command import typed
+from tests.support.commands import typed
 
 
 def _pairs(folder: str, writer: int, go_on: Any) -> None:

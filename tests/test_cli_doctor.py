@@ -16,8 +16,8 @@ from sqlalchemy import text
 from lamin_core.admin import doctor
 from lamin_core.admin.doctor.database import file_system
 from lamin_core.instance.instance import Instance, connect
-from tests.command import typed
-from tests.object_store import forget_clients
+from tests.support.commands import typed
+from tests.support.object_store import forget_clients
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from openlineage.lamin.emit.events import Dataset, Job, complete, start
 from openlineage.lamin.emit.events import Run as EventRun
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
-from tests.command import typed
-from tests.object_store import forget_clients
+from tests.support.commands import typed
+from tests.support.object_store import forget_clients
 
 
 @pytest.fixture

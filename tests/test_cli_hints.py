@@ -13,7 +13,7 @@ import pytest
 import lamin_core as ln
 from lamin_core.errors import InvalidArgument, NotFound
 from lamin_core.instance.instance import disconnect, init
-from tests.command import typed
+from tests.support.commands import typed
 
 LAMIN = str(Path(sys.executable).with_name("lamin"))
 

@@ -26,7 +26,7 @@ from lamin_core.runtime.paths import (
     spool_folder,
     user_default,
 )
-from tests.command import lamin, typed
+from tests.support.commands import lamin, typed
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from lamin_core.cli import messages, output
 from lamin_core.cli.resolve import REGISTRIES
 from lamin_core.instance.instance import Instance, connect, disconnect, init
 from lamin_core.models import Base, Event, Storage, now
-from tests.command import Done, typed
+from tests.support.commands import Done, typed
 
 COMMAND = [sys.executable, "-m", "lamin_core"]
 ESCAPES = "\x1b]0;title\x07\x1b[31m\x9b2J\u202e"

@@ -15,7 +15,7 @@ import lamin_core as ln
 from lamin_core.instance.instance import connect, disconnect, init
 from lamin_core.render.svg import Box
 from lamin_core.render.text_width import pixels
-from tests.command import lamin, on_terminal, typed
+from tests.support.commands import lamin, on_terminal, typed
 
 LAMIN = str(Path(sys.executable).with_name("lamin"))
 SAMPLES = 5

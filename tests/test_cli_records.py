@@ -17,7 +17,7 @@ import lamin_core as ln
 from lamin_core.cli.resolve import REGISTRIES
 from lamin_core.cli.serializers import FIELDS
 from lamin_core.instance.instance import disconnect, init
-from tests.command import lamin, on_terminal, typed
+from tests.support.commands import lamin, on_terminal, typed
 
 LAMIN = str(Path(sys.executable).with_name("lamin"))
 

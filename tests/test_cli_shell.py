@@ -19,7 +19,7 @@ from lamin_core.cli import SECTIONS, Commands, errors
 from lamin_core.cli import lamin as group
 from lamin_core.cli.output import colour
 from lamin_core.errors import Unavailable
-from tests.command import lamin, on_terminal, typed
+from tests.support.commands import lamin, on_terminal, typed
 
 LAMIN = str(Path(sys.executable).with_name("lamin"))
 

@@ -12,7 +12,7 @@ import pytest
 import lamin_core as ln
 from lamin_core.admin.status import status
 from lamin_core.instance.instance import Instance, disconnect, init
-from tests.command import typed
+from tests.support.commands import typed
 
 
 @contextmanager

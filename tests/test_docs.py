@@ -36,7 +36,7 @@ from typing import Any
 import psutil
 import pytest
 
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

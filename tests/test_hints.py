@@ -13,7 +13,7 @@ import pytest
 import lamin_core as ln
 from lamin_core.errors import HTTP, SHELL, Hint, LaminError, NotFound, hint_for
 from lamin_core.server.responses import failure
-from tests.command import typed
+from tests.support.commands import typed
 
 PYTHON = re.compile(r"\bln\.|\.df\(\)|\.save\(\)|\.first\(\)|Artifact\(")
 COMMAND = re.compile(r"`?lamin (runs|list|artifacts|save|get|settings)\b")

@@ -19,12 +19,12 @@ import lamin_core as ln
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Run
 from openlineage.lamin.receive.rebuild import rebuild
-from tests.command import lamin
 from tests.contract.nextflow import playing
 from tests.contract.snakemake.playing import COMMAND, ROOT
-from tests.openlineage_.serving import Server
+from tests.support.commands import lamin
+from tests.support.servers import Server
 
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 SNAKEFILE = """
 rule all:

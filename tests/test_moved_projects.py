@@ -21,8 +21,8 @@ from lamin_core.models import Artifact, Relocation, Run, Storage
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
-from tests.command import lamin, typed
-from tests.people import GROUP, Person, alice, disk, everything_is_imported, needs_root
+from tests.support.commands import lamin, typed
+from tests.support.users import GROUP, Person, alice, disk, everything_is_imported, needs_root
 
 __all__ = ["alice", "disk", "everything_is_imported"]
 

@@ -34,7 +34,7 @@ from tests.contract.nextflow.playing import (
     start,
     whole_lines,
 )
-from tests.openlineage_.receiving import receiving
+from tests.support.receivers import receiving
 
 ENDING = str(PIPELINES / "ending.nf")
 

@@ -40,7 +40,7 @@ from tests.contract.nextflow.playing import (
     run,
     start,
 )
-from tests.openlineage_.receiving import receiving
+from tests.support.receivers import receiving
 
 PARAMS = str(PIPELINES / "params.nf")
 

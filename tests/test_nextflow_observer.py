@@ -31,7 +31,8 @@ from openlineage.lamin.emit.naming import dataset_name
 from openlineage.lamin.emit.sinks import Destination, MemorySink
 from openlineage.lamin.emit.spool import Drained, drain, key_of
 from tests.contract.nextflow.playing import CACHE, SHORT_LIVED, Event
-from tests.openlineage_.receiving import (
+from tests.openlineage_.test_endpoint import ACKNOWLEDGED, UNACKNOWLEDGED
+from tests.support.receivers import (
     ENDLESS,
     Receiver,
     misbehaving,
@@ -39,8 +40,7 @@ from tests.openlineage_.receiving import (
     takes_everything,
     without_batches,
 )
-from tests.openlineage_.test_endpoint import ACKNOWLEDGED, UNACKNOWLEDGED
-from tests.redaction_corpus import plants
+from tests.support.redaction_corpus import plants
 
 Ask = Callable[..., Any]
 
@@ -222,7 +222,7 @@ def test_instance_of_another_user_is_not_used_for_the_spool(
 
 def test_redaction_vectors_and_corpus_are_masked_as_in_python(ask: Ask, tmp_path: Path) -> None:
     vectors = json.loads(
-        (Path(__file__).parent / "redaction_vectors.json").read_text(encoding="utf-8")
+        (Path(__file__).parent / "support" / "redaction_vectors.json").read_text(encoding="utf-8")
     )
     texts = [text for text, _ in vectors["texts"]]
     planted = plants()

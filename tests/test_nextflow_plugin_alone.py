@@ -15,7 +15,7 @@ import pytest
 from lamin_nextflow import build, runtime
 from openlineage.lamin.emit.spool import segments
 from tests.contract.nextflow.playing import CACHE, PIPELINES, TIMEOUT, Event, environment, spooled
-from tests.openlineage_.receiving import receiving
+from tests.support.receivers import receiving
 
 PIPELINE = str(PIPELINES / "retry.nf")
 

@@ -28,7 +28,7 @@ from openlineage.lamin.adapter.foreign_events import RecordedRun
 from openlineage.lamin.emit.events import Event
 from openlineage.lamin.validation.schema import problems
 from tests.contract.nextflow.playing import PIPELINES, TIMEOUT, environment, play
-from tests.openlineage_.serving import Server
+from tests.support.servers import Server
 from tests.test_nextflow_import import shared_facts
 
 VERSION = "22.10.7"

@@ -12,14 +12,14 @@ import lamin_core as ln
 import lamin_prefect
 from lamin_core.models import RunArtifact
 from openlineage.lamin.receive.rebuild import rebuild
-from tests.command import typed
+from tests.support.commands import typed
 
 if TYPE_CHECKING:
     from lamin_core.instance.instance import Instance
-    from tests.prefect_server import RecordedEvents
+    from tests.support.prefect_server import RecordedEvents
 
 ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 RAW, CLEAN, TABLE = "s3://lake/raw.csv", "s3://lake/clean.csv", "postgres://orders"
 

@@ -14,7 +14,7 @@ import lamin_core as ln
 from lamin_core.instance.instance import Instance
 from openlineage.lamin.receive.rebuild import rebuild
 
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 SCRIPT = """
 from lamin_prefect import flow, task

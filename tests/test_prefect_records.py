@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import pytest
 
     from lamin_core.instance.instance import Instance
-    from tests.prefect_server import RecordedEvents
+    from tests.support.prefect_server import RecordedEvents
 
 ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 
 class Options(BaseModel):

@@ -16,11 +16,11 @@ import pytest
 import lamin_prefect
 
 if TYPE_CHECKING:
-    from tests.prefect_server import RecordedEvents
+    from tests.support.prefect_server import RecordedEvents
 
 ours: Any = lamin_prefect  # what Prefect says of the types of awaited, mapped and submitted tasks is not looked at here
 
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 # Prefect leaves its connections to the garbage collector at the end of an asynchronous flow.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 
 class Scripts:

@@ -17,7 +17,7 @@ from lamin_core.models import Base
 from openlineage.lamin.export.events import export
 from openlineage.lamin.receive.rebuild import rebuild
 
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 SCRIPT = '''
 from pathlib import Path

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 PLUGIN = {"PREFECT_PLUGINS_ENABLED": "1", "LAMIN_PREFECT": "1"}
 RECORDED = [("lamin_prefect", {}), ("prefect", PLUGIN), ("lamin_prefect", PLUGIN)]

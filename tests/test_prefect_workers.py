@@ -18,9 +18,9 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
-from tests.openlineage_.serving import Server
+from tests.support.servers import Server
 
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 PLUGIN = {"PREFECT_PLUGINS_ENABLED": "1", "LAMIN_PREFECT": "1"}
 _PATIENCE = 240

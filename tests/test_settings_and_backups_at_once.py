@@ -12,8 +12,8 @@ import pytest
 
 from lamin_core.instance.instance import Instance
 from lamin_core.runtime.settings import read_toml
-from tests.command import typed
-from tests.people import GROUP, Person, alice, disk, everything_is_imported, needs_root
+from tests.support.commands import typed
+from tests.support.users import GROUP, Person, alice, disk, everything_is_imported, needs_root
 
 __all__ = ["alice", "disk", "everything_is_imported"]
 

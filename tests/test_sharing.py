@@ -17,8 +17,8 @@ from lamin_core.instance.instance import Instance
 from lamin_core.runtime.paths import spool_folder
 from lamin_core.runtime.sharing import Sharing, sharing_of
 from openlineage.lamin.emit.spool import Spool
-from tests.command import typed
-from tests.people import (
+from tests.support.commands import typed
+from tests.support.users import (
     GROUP,
     Person,
     alice,

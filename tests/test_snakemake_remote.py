@@ -15,7 +15,7 @@ import lamin_core as ln
 from lamin_core.instance.instance import Instance
 from lamin_core.storage.hashing import digest
 from tests.contract.snakemake.playing import play, write
-from tests.object_store import KEYS, serving
+from tests.support.object_store import KEYS, serving
 
 SNAKEFILE = """
 rule all:

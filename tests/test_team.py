@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.object_store import KEYS, serving
+from tests.support.object_store import KEYS, serving
 from tests.test_docs import play
 
 PAGE = Path(__file__).parents[1] / "docs" / "team.md"

@@ -28,8 +28,16 @@ from lamin_core.runtime.paths import (
 )
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.default_sink import default_sink
-from tests.command import lamin, typed
-from tests.people import Person, alice, bob, disk, everything_is_imported, mallory, needs_root
+from tests.support.commands import lamin, typed
+from tests.support.users import (
+    Person,
+    alice,
+    bob,
+    disk,
+    everything_is_imported,
+    mallory,
+    needs_root,
+)
 
 __all__ = ["alice", "bob", "disk", "everything_is_imported", "mallory"]
 

@@ -11,13 +11,13 @@ import nbclient
 import nbformat
 import pytest
 
-from tests.walkthrough_notebook import NOTEBOOK, PAGE, notebook_of
+from tests.support.walkthrough_notebook import NOTEBOOK, PAGE, notebook_of
 
 
 def test_notebook_equals_the_page() -> None:
     expected = nbformat.writes(notebook_of(PAGE.read_text("utf-8")))
     assert NOTEBOOK.read_text("utf-8").strip() == expected.strip(), (
-        "write it anew: python -m tests.walkthrough_notebook"
+        "write it anew: python -m tests.support.walkthrough_notebook"
     )
 
 

@@ -15,7 +15,7 @@ import lamin_core as ln
 import lamin_core.bionty as bt
 from lamin_core.instance.setup import disconnect, init
 from openlineage.lamin.emit.events import Job, Run, start
-from tests.openlineage_.serving import Server
+from tests.support.servers import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -13,7 +13,7 @@ from openlineage.lamin.testing.contract import AdapterContract
 
 PIPELINES = Path(__file__).parent / "prefect"
 
-pytest_plugins = ["tests.prefect_server"]
+pytest_plugins = ["tests.support.prefect_server"]
 
 
 class TestContract(AdapterContract):

@@ -13,7 +13,7 @@ from lamin_core.instance.instance import Instance, disconnect, init
 from lamin_core.runtime import current
 from lamin_core.storage import object_store
 from lamin_core.tracking import finish
-from tests.object_store import KEYS, serving
+from tests.support.object_store import KEYS, serving
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def story(
 ) -> Iterator[Any]:
     """The web pages over a registry with a bit of everything, for all tests that only look."""
     pytest.importorskip("prometheus_client", reason="the extra server is not installed")
-    from .web_story import tell
+    from tests.support.web_registry import tell
 
     folder = tmp_path_factory.mktemp("web")
     postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None

@@ -27,7 +27,7 @@ from lamin_core.errors import (
     Unavailable,
 )
 from lamin_core.instance.instance import Instance, disconnect, init
-from tests.command import typed
+from tests.support.commands import typed
 
 FRAME = pd.DataFrame({"x": [1]})
 

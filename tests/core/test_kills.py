@@ -25,7 +25,7 @@ from lamin_core.instance.instance import Instance, disconnect, init
 from lamin_core.storage import object_store
 from lamin_core.storage.hashing import digest
 from lamin_core.storage.locations import managed_key, suffix_of
-from tests.command import typed
+from tests.support.commands import typed
 
 Die = Callable[[Path, str, int], int]
 
@@ -47,7 +47,7 @@ def instance(request: pytest.FixtureRequest, in_tmp_path: Path) -> Iterator[Inst
 @pytest.fixture
 def die(instance: Instance, in_tmp_path: Path) -> Iterator[Die]:
     """Save in another process that dies at a step; its exit code."""
-    command = [sys.executable, "-m", "tests.core.dying"]
+    command = [sys.executable, "-m", "tests.support.killed_saves"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

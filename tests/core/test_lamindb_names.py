@@ -16,7 +16,7 @@ from lamin_core import errors
 from lamin_core.instance.instance import Instance
 from lamin_core.instance.recent import as_html
 from lamin_core.models import lamindb_names
-from tests.command import lamin, typed
+from tests.support.commands import lamin, typed
 
 PAGE = Path(__file__).parents[2] / "docs" / "lamindb-users.md"
 MODULES = {

@@ -153,7 +153,7 @@ def test_invalid_selection_is_refused_with_an_example(text: str) -> None:
 def client(instance: Instance) -> Any:
     """The pages over the instance."""
     pytest.importorskip("prometheus_client", reason="the extra server is not installed")
-    from .web_story import serve
+    from tests.support.web_registry import serve
 
     return serve(instance)
 

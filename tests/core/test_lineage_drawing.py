@@ -18,8 +18,8 @@ from lamin_core.lineage.graph import ArtifactNode, Graph, RunNode
 from lamin_core.render.display import MOST
 from lamin_core.render.drawing import Lineage, svg
 from lamin_core.render.layout import HEIGHT, layout
-from tests.core.planting import BEGIN, Shape
 from tests.core.test_lineage_graph import chain, ladder
+from tests.support.lineage_graphs import BEGIN, Shape
 
 Write = Callable[[str, str], Path]
 

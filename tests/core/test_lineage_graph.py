@@ -17,7 +17,7 @@ from lamin_core.instance.lineage_service import LineageService
 from lamin_core.lineage.graph import Graph, Node, between, walk, whole
 from lamin_core.lineage.traversal import reach
 from lamin_core.models import Artifact
-from tests.core.planting import BEGIN, Planted, Shape, plant, seen_at
+from tests.support.lineage_graphs import BEGIN, Planted, Shape, plant, seen_at
 
 Numbers = tuple[set[int], set[int]]
 """Artifacts and runs, by the numbers of a shape."""

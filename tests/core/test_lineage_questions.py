@@ -21,8 +21,8 @@ from lamin_core.instance.instance import Instance
 from lamin_core.lineage.listing import ListFilter
 from lamin_core.runtime import current
 from lamin_core.runtime.timestamps import parse_time
-from tests.core.planting import BEGIN, Shape, plant
 from tests.core.test_lineage_graph import chain, statements
+from tests.support.lineage_graphs import BEGIN, Shape, plant
 
 Write = Callable[[str, str], Path]
 

@@ -23,7 +23,7 @@ from lamin_core.storage.rooted_paths import copy_location, location, own_locatio
 from openlineage.lamin.emit.events import Dataset, Job, Run, complete, describe
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
-from tests.command import typed
+from tests.support.commands import typed
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = "0194e0a0-0000-7000-8000-000000000001"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import on_terminal
+from tests.support.commands import on_terminal
 
 CODE = """
 import sys

@@ -12,10 +12,12 @@ import pytest
 from lamin_core.redaction import redact, redact_command, redact_file, redact_text
 from lamin_core.runtime.secret_names import is_secret
 from lamin_core.runtime.url_credentials import shows_secret, without_credentials
-from tests.redaction_corpus import harmless, plants
+from tests.support.redaction_corpus import harmless, plants
 
 ROOT = Path(__file__).parents[2]
-VECTORS = json.loads((ROOT / "tests" / "redaction_vectors.json").read_text(encoding="utf-8"))
+VECTORS = json.loads(
+    (ROOT / "tests" / "support" / "redaction_vectors.json").read_text(encoding="utf-8")
+)
 
 
 def test_redact_text_masks_as_in_the_vectors() -> None:

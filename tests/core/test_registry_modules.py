@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import lamin
+from tests.support.commands import lamin
 
 EXAMPLE = Path(__file__).parents[2] / "example_pipelines" / "wetlab"
 SCRIPT = """

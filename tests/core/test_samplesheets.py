@@ -12,7 +12,7 @@ import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, ValidationError
 from lamin_core.instance.instance import Instance
 from lamin_core.samplesheets.importing import import_samplesheet
-from tests.command import typed
+from tests.support.commands import typed
 
 Write = Callable[[str, str], Path]
 SHEET = """sample,fastq_1,fastq_2,strandedness,dose

@@ -25,7 +25,7 @@ from lamin_core.instance.instance import Instance, disconnect, init
 from lamin_core.models import Artifact
 from lamin_core.saving import artifacts
 from lamin_core.storage import blobs, object_store, s3_multipart
-from tests.object_store import KEYS
+from tests.support.object_store import KEYS
 
 Write = Callable[[str, str], Path]
 

@@ -19,7 +19,7 @@ from lamin_core.errors import Conflict, Unavailable
 from lamin_core.instance.instance import Instance
 from lamin_core.storage import digest_cache
 from lamin_core.storage.hashing import digest
-from tests.command import typed
+from tests.support.commands import typed
 
 Write = Callable[[str, str], Path]
 

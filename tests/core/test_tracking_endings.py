@@ -17,7 +17,7 @@ from sqlalchemy import update
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
 from lamin_core.runtime import process
-from tests.command import on_terminal
+from tests.support.commands import on_terminal
 
 Write = Callable[[str, str], Path]
 SCRIPT = """

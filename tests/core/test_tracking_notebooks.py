@@ -18,7 +18,7 @@ import lamin_core as ln
 from lamin_core.errors import InvalidArgument
 from lamin_core.instance.instance import Instance
 from lamin_core.tracking import notebooks
-from tests.command import typed
+from tests.support.commands import typed
 
 Execute = Callable[..., None]
 

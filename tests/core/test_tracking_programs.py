@@ -14,7 +14,7 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
-from tests.command import typed
+from tests.support.commands import typed
 
 Write = Callable[[str, str], Path]
 LAMIN = [sys.executable, "-m", "lamin_core"]

@@ -20,7 +20,7 @@ from lamin_core.errors import InvalidArgument, LaminError, MissingExtra, NotFoun
 from lamin_core.instance.instance import Instance, disconnect, init
 from lamin_core.models import Base
 from lamin_core.storage import object_store
-from tests.object_store import KEYS
+from tests.support.object_store import KEYS
 
 SECRET = "s3cr3t/Pass+word"
 SECRETS = [

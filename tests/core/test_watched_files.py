@@ -13,7 +13,7 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
-from tests.command import lamin, on_terminal, typed
+from tests.support.commands import lamin, on_terminal, typed
 
 Write = Callable[[str, str], Path]
 Versions = set[tuple[str | None, str]]

@@ -9,7 +9,7 @@ from lamin_core.instance.instance import Instance
 from lamin_core.runtime.paths import spool_folder
 
 pytest.importorskip("prometheus_client", reason="the extra server is not installed")
-from .web_story import serve, statements
+from tests.support.web_registry import serve, statements
 
 
 def test_instance_page_shows_quick_checks_with_their_remedies(instance: Instance) -> None:

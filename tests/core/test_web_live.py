@@ -11,7 +11,7 @@ import lamin_core as ln
 from lamin_core.instance.instance import Instance
 
 pytest.importorskip("prometheus_client", reason="the extra server is not installed")
-from .web_story import serve, statements
+from tests.support.web_registry import serve, statements
 
 
 def _read_by(artifact: ln.Artifact, name: str) -> ln.Run:

@@ -13,7 +13,7 @@ import pytest
 import lamin_core as ln
 
 if TYPE_CHECKING:
-    from .web_story import Story
+    from tests.support.web_registry import Story
 
 MAX_STATEMENTS = 6
 MAX_BYTES = 250_000
@@ -38,7 +38,7 @@ class Links(HTMLParser):
 
 
 def test_every_page_needs_few_statements_and_bytes(story: Story) -> None:
-    from .web_story import statements
+    from tests.support.web_registry import statements
 
     for path in story.paths:
         with statements(story.instance) as sent:
@@ -83,7 +83,7 @@ def test_every_link_of_every_page_works(story: Story) -> None:
 
 def test_front_page_of_an_empty_registry_shows_first_commands(instance: Any) -> None:
     pytest.importorskip("prometheus_client", reason="the extra server is not installed")
-    from .web_story import serve
+    from tests.support.web_registry import serve
 
     page = serve(instance).get("/").text
     for line in ("snakemake --logger lamin", "lamin nextflow run", "lamin_prefect", "ln.track()"):

@@ -17,15 +17,14 @@ import lamin_core as ln
 from lamin_core.models import Artifact, Content, Run
 
 if TYPE_CHECKING:
-    from .web_story import Story
+    from tests.support.web_registry import Story
 
 pytest.importorskip("prometheus_client", reason="the extra server is not installed")
 from lamin_core.server import api_keys
 from lamin_core.server.middleware import COOKIE
 from lamin_core.server.web.preview import MAX_SIZE, Stored, checked_bytes, preview
 from lamin_core.storage.hashing import digest
-
-from .web_story import PNG, TURNED, serve
+from tests.support.web_registry import PNG, TURNED, serve
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 

@@ -12,7 +12,7 @@ import lamin_core.bionty as bt
 from lamin_core.instance.instance import Instance
 
 pytest.importorskip("prometheus_client", reason="the extra server is not installed")
-from .web_story import serve
+from tests.support.web_registry import serve
 
 
 def _artifacts(number: int) -> list[ln.Artifact]:

@@ -68,7 +68,7 @@ def client(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestClient]:
     """A registry that was told the story and hears no more, for all tests that only ask."""
-    from .story import tell
+    from tests.support.read_api_events import tell
 
     folder = tmp_path_factory.mktemp("told")
     postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None

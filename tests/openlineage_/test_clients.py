@@ -22,8 +22,7 @@ from sqlalchemy import select
 from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import view
 from lamin_core.models import Event
-
-from .serving import Server
+from tests.support.servers import Server
 
 ROOT = Path(__file__).parents[2]
 PRODUCER = ROOT / ".venv-dbt"

@@ -19,9 +19,9 @@ from openlineage.lamin.emit.events import Dataset, complete, start
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
+from tests.support.read_api_events import ask, client_of, edges
 
 from .conftest import at, run_of
-from .story import ask, client_of, edges
 
 LOAD, CUSTOMER, PRODUCT = "job:test:load", "dataset:unload:customer", "dataset:products:dp"
 

@@ -15,8 +15,14 @@ import pytest
 from lamin_core.errors import Unavailable
 from openlineage.lamin.emit.http_sink import HttpSink
 from openlineage.lamin.emit.sinks import PermanentRejection
-
-from .receiving import ENDLESS, Answer, misbehaving, receiving, unused_port, without_batches
+from tests.support.receivers import (
+    ENDLESS,
+    Answer,
+    misbehaving,
+    receiving,
+    unused_port,
+    without_batches,
+)
 
 ENDPOINT = "/api/v1/lineage"
 

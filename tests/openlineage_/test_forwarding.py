@@ -24,9 +24,9 @@ from openlineage.lamin.emit.spool import is_forwarded, segments
 from openlineage.lamin.receive.replay import Report
 from openlineage.lamin.receive.spool_replay import recover
 from openlineage.lamin.validation.schema import problems
+from tests.support.receivers import ENDLESS, misbehaving, receiving, unused_port, without_batches
 
 from .conftest import at, run_of
-from .receiving import ENDLESS, misbehaving, receiving, unused_port, without_batches
 from .test_endpoint import UNACKNOWLEDGED
 
 VERSION_TAG = "openlineage_client_version"

@@ -20,8 +20,7 @@ from lamin_core.server.api_keys import Keyring
 from lamin_core.server.app import open_routes
 from lamin_core.server.web import site
 from openlineage.lamin.http.app import application
-
-from .serving import EVENT, Server, ask
+from tests.support.servers import EVENT, Server, ask
 
 OPEN = {"/healthz"}
 

@@ -26,7 +26,7 @@ from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
 from openlineage.lamin.receive.replay import Report, replay_file
 from openlineage.lamin.validation.schema import problems
-from tests.command import typed
+from tests.support.commands import typed
 
 from .conftest import T
 from .test_order import _state_lines

@@ -28,10 +28,10 @@ from openlineage.lamin.emit.http_sink import HttpSink
 from openlineage.lamin.emit.sinks import PermanentRejection
 from openlineage.lamin.http.app import application
 from openlineage.lamin.testing.engine_run import served as serving_here
+from tests.support.malformed_events import mutants
+from tests.support.servers import BATCH, EVENT, Server, post
 
 from .conftest import at, run_of
-from .mutants import mutants
-from .serving import BATCH, EVENT, Server, post
 
 MB = 1 << 20
 

@@ -26,9 +26,9 @@ from openlineage.lamin.emit.events import Dataset, complete, start
 from openlineage.lamin.emit.sinks import serialize
 from openlineage.lamin.receive.ingest import project_whole_backlog
 from openlineage.lamin.receive.parse import parse
+from tests.support.servers import free_port, post, wait_for
 
 from .conftest import at, run_of
-from .serving import free_port, post, wait_for
 
 KILLS = int(os.environ.get("KILLS", "20"))
 CLIENTS = 16
@@ -39,7 +39,7 @@ class ServerProcesses:
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        script = Path(__file__).with_name("nursery.py")
+        script = Path(__file__).parents[1] / "support" / "forked_servers.py"
         self._process = subprocess.Popen(
             [sys.executable, str(script), str(folder), str(self.port)],
             stdin=subprocess.PIPE,

@@ -18,9 +18,9 @@ from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
 from openlineage.lamin.receive.registry_sink import RegistrySink
+from tests.support.servers import Server
 
 from .conftest import at, run_of
-from .serving import Server
 
 # No kernel gives this id, so nobody has it.
 GONE = replace(process.current(), pid=2**22 + 1)

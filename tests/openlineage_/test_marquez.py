@@ -12,9 +12,8 @@ from marquez_client.errors import APIError
 from lamin_core.instance.instance import Instance
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
-
-from .serving import Server
-from .story import FIRST, JOB_EVENT, ODD_JOB, REPORT, SECOND, STORY
+from tests.support.read_api_events import FIRST, JOB_EVENT, ODD_JOB, REPORT, SECOND, STORY
+from tests.support.servers import Server
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,8 @@ from openlineage.lamin.http.queries import QUESTIONS
 from openlineage.lamin.http.stream import PATH as STREAM
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
-
-from .serving import Server
-from .story import DATASET_EVENT, FIRST, JOB_EVENT, STORY, USE
+from tests.support.read_api_events import DATASET_EVENT, FIRST, JOB_EVENT, STORY, USE
+from tests.support.servers import Server
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"

@@ -12,9 +12,7 @@ from lamin_core.models import Artifact, now
 from openlineage.lamin.emit.events import Job, Run, complete
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
-
-from .conftest import at
-from .story import (
+from tests.support.read_api_events import (
     DATASET_EVENT,
     FIRST,
     JOB_EVENT,
@@ -30,6 +28,8 @@ from .story import (
     tell,
     within,
 )
+
+from .conftest import at
 
 
 def test_namespaces_are_those_of_jobs_and_datasets(client: TestClient) -> None:

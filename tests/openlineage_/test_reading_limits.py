@@ -18,9 +18,9 @@ from openlineage.lamin.emit.events import Dataset, complete, start
 from openlineage.lamin.http.queries import QUESTIONS
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
+from tests.support.read_api_events import RAW, ask, client_of, edges, within
 
 from .conftest import at, run_of
-from .story import RAW, ask, client_of, edges, within
 
 BAD = [
     ("/runs?limit=0", 400),

@@ -13,9 +13,7 @@ from lamin_core.runtime.timestamps import parse_time
 from openlineage.lamin.emit.events import Dataset, complete
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
-
-from .conftest import at, run_of
-from .story import (
+from tests.support.read_api_events import (
     FIRST,
     LATER,
     RAW_ID,
@@ -28,6 +26,8 @@ from .story import (
     edges,
     tell,
 )
+
+from .conftest import at, run_of
 
 
 def test_lineage_of_jobs_and_datasets(client: TestClient) -> None:

@@ -12,9 +12,20 @@ from lamin_core.instance.instance import Instance
 from openlineage.lamin.emit.events import Job, Run, complete, start
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
+from tests.support.read_api_events import (
+    DATASET_EVENT,
+    FIRST,
+    FLOW,
+    JOB_EVENT,
+    SECOND,
+    STORY,
+    USE,
+    ask,
+    client_of,
+    tell,
+)
 
 from .conftest import at, run_of
-from .story import DATASET_EVENT, FIRST, FLOW, JOB_EVENT, SECOND, STORY, USE, ask, client_of, tell
 
 
 def test_run_ids_are_found_in_either_case(instance: Instance) -> None:

@@ -22,7 +22,7 @@ from openlineage.lamin.receive.ingest import append_to_log, ingest, project_whol
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
 from openlineage.lamin.receive.replay import replay
-from tests.redaction_corpus import Plant, plants
+from tests.support.redaction_corpus import Plant, plants
 
 from .conftest import at, run_of
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openlineage.lamin.validation import schema
-from tests.openlineage_.deriving import SCHEMAS, derived_schemas, missing_schemas
+from tests.support.facet_schemas import SCHEMAS, derived_schemas, missing_schemas
 
 OFFICIAL = sorted((SCHEMAS / "facets").glob("*.json"))
 
@@ -36,7 +36,7 @@ def test_derived_schema_files_are_up_to_date_with_the_client() -> None:
     written = {
         path.stem: json.loads(path.read_text()) for path in (SCHEMAS / "derived").glob("*.json")
     }
-    assert written == missing_schemas(), "write them anew: python -m tests.openlineage_.deriving"
+    assert written == missing_schemas(), "write them anew: python -m tests.support.facet_schemas"
 
 
 def test_every_schema_is_loaded_and_validates() -> None:

@@ -15,9 +15,9 @@ from lamin_core.instance.instance import Instance
 from openlineage.lamin.emit.default_sink import direct_sink
 from openlineage.lamin.emit.events import Dataset, complete, start
 from openlineage.lamin.emit.http_sink import HttpSink
+from tests.support.servers import BATCH, Server
 
 from .conftest import at, run_of
-from .serving import BATCH, Server
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,9 @@ from openlineage.lamin.emit.sinks import (
 )
 from openlineage.lamin.emit.spool import Spool
 from openlineage.lamin.receive.registry_sink import RegistrySink
+from tests.support.receivers import receiving
 
 from .conftest import at, run_of
-from .receiving import receiving
 
 START = start(run_of(1, "a"), at(0))
 COMPLETE = complete(run_of(1, "a"), at(1))

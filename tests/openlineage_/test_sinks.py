@@ -13,9 +13,9 @@ from lamin_core.instance.instance import Instance
 from openlineage.lamin.emit.default_sink import default_sink
 from openlineage.lamin.emit.events import complete, start
 from openlineage.lamin.emit.sinks import FileSink
+from tests.support.receivers import receiving
 
 from .conftest import at, run_of
-from .receiving import receiving
 
 
 def test_file_shared_by_threads_and_processes_has_only_whole_lines(tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ from openlineage.lamin.emit.spool import (
 )
 from openlineage.lamin.receive.replay import Report
 from openlineage.lamin.receive.spool_replay import recover
+from tests.support.receivers import Answer, misbehaving, receiving, unused_port
 
 from .conftest import at, run_of
-from .receiving import Answer, misbehaving, receiving, unused_port
 
 # Emits numbered events as long as it is let, says after each that it is kept, and how long the host
 # was held up.

@@ -23,9 +23,9 @@ from openlineage.lamin.http import stream
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.testing.engine_run import served as serving_here
+from tests.support.servers import Server
 
 from .conftest import at, run_of
-from .serving import Server
 
 
 def _address(url: str) -> str:

@@ -15,9 +15,9 @@ from sqlalchemy import text
 from lamin_core.db.database import Database
 from lamin_core.instance.instance import Instance
 from openlineage.lamin.emit.events import complete
+from tests.support.servers import BATCH, EVENT, Server
 
 from .conftest import at, locked, run_of
-from .serving import BATCH, EVENT, Server
 
 if TYPE_CHECKING:
     from tests.conftest import Postgres

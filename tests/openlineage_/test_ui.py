@@ -12,8 +12,7 @@ import pytest
 
 from lamin_core.instance.instance import Instance
 from lamin_core.server.web.site import PAGES
-
-from .serving import EVENT, ask
+from tests.support.servers import EVENT, ask
 
 
 @pytest.fixture

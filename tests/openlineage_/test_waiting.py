@@ -18,7 +18,7 @@ from openlineage.lamin.emit.default_sink import default_sink, registry_key
 from openlineage.lamin.emit.events import Dataset
 from openlineage.lamin.emit.sinks import serialize
 from openlineage.lamin.emit.spool import Spool, segments
-from tests.command import lamin, typed
+from tests.support.commands import lamin, typed
 
 from .conftest import at, run_of
 

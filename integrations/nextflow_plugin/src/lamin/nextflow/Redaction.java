@@ -12,7 +12,7 @@ import java.util.regex.Pattern;
 
 /**
  * Secrets masked before anything is written, as lamin_core/runtime/redaction.py does it: both read the rules of
- * redaction_rules.txt, and tests/redaction_vectors.json holds them together.
+ * redaction_rules.txt, and tests/support/redaction_vectors.json holds them together.
  */
 final class Redaction {
     private static final String MASK = "***";

@@ -1,4 +1,4 @@
-"""Servers that start at once: `python nursery.py FOLDER PORT` imports everything, and forks one for each line it reads.
+"""Servers that start at once: `forked_servers.py FOLDER PORT` imports everything, and forks one for each line it reads.
 
 A line is empty, or a number: then the server counts the calls and returns of our own functions that
 take in the second event it is sent, and kills itself with SIGKILL at that one. Each start is

@@ -1,4 +1,4 @@
-"""Processes that die while they save: `python dying.py` imports everything, and forks one for each line it reads.
+"""Processes that die while they save: `killed_saves.py` imports everything, and forks one for each line it reads.
 
 A line is JSON: the instance's folder, what to save, and the number of the step to die at. Steps are
 the calls and returns of our own functions that move bytes and rows, and of whatever those call in

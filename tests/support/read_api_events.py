@@ -12,8 +12,7 @@ from openlineage.lamin.emit.events import Dataset, Job, Run, complete, fail, sta
 from openlineage.lamin.http.app import application
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
-
-from .conftest import at, run_of
+from tests.openlineage_.conftest import at, run_of
 
 RAW = Dataset("file", "/data/raw.csv", hash="0a", hash_type="md5", size=3)
 ODD = "a/b c:d%41%2F ü@0000?x=1#y&+.csv"

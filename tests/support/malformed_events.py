@@ -9,8 +9,7 @@ from typing import Any
 
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Event
-
-from .conftest import at, run_of
+from tests.openlineage_.conftest import at, run_of
 
 DEEP = 10_000
 WRONG: dict[str, Any] = {

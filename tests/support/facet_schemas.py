@@ -1,6 +1,6 @@
 """JSON schemas of the facets from the classes that the OpenLineage project generates for its Python client.
 
-    python -m tests.openlineage_.deriving     writes openlineage/lamin/schemas/derived/ anew
+    python -m tests.support.facet_schemas     writes openlineage/lamin/schemas/derived/ anew
 
 Only for facets whose official schema file is not among ours; `test_schemas.py` checks the
 derivation against those that are, and the written files against the client that is installed.

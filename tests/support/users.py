@@ -24,7 +24,7 @@ import pytest
 import lamin_core
 from lamin_core.cli import main
 from lamin_core.instance.instance import disconnect, init
-from tests.command import typed
+from tests.support.commands import typed
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 GROUP = 62_000

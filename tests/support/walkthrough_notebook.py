@@ -1,4 +1,4 @@
-"""The walkthrough as a notebook: `python -m tests.walkthrough_notebook` writes it anew from the page."""
+"""The walkthrough as a notebook: `python -m tests.support.walkthrough_notebook` writes it anew from the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 PAGE, NOTEBOOK = DOCS / "walkthrough.md", DOCS / "introduction.ipynb"
 _OUTPUT = re.compile(r"<!-- test: output -->\n```text\n.*?\n```\n", re.DOTALL)
 _SKIPPED = re.compile(r"<!-- test: skip-block.*?-->\n```python\n", re.DOTALL)

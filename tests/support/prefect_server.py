@@ -1,6 +1,6 @@
 """One real Prefect server for the test session, and what a test needs to run flows against it.
 
-A pytest plugin: `pytest_plugins = ["tests.prefect_server"]`. The workers of pytest-xdist share the
+A pytest plugin: `pytest_plugins = ["tests.support.prefect_server"]`. The workers of pytest-xdist share the
 server; the first one starts it, the last one stops it.
 """
 
