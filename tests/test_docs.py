@@ -43,7 +43,7 @@ PAGES = sorted(
     path
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     if path.exists()
-    and path.name != "team.md"  # played by test_team.py, which starts the servers it needs
+    and path.name != "team.md"  # played by test_team_page.py, which starts the servers it needs
 )
 SHELL = {"bash", "shell"}
 SHOWN = {

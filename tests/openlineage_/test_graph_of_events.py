@@ -29,8 +29,8 @@ from openlineage.lamin.validation.schema import problems
 from tests.support.commands import typed
 
 from .conftest import T
-from .test_order import _state_lines
-from .test_order import empty as empty
+from .test_event_order import _state_lines
+from .test_event_order import empty as empty
 
 Event = dict[str, Any]
 _RUN_ID = "0197a000-0000-7000-8000-0000000000{:02d}"

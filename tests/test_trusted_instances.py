@@ -298,7 +298,7 @@ def test_password_in_the_environment_is_not_sent_to_a_foreign_server(
             ["-m", "lamin_core", "runs"],
             ["-m", "lamin_core", "doctor"],
             ["-c", "import lamin_core as ln; ln.track(); ln.finish()"],
-            ["-c", "from tests.test_trust import _emit; _emit()"],
+            ["-c", "from tests.test_trusted_instances import _emit; _emit()"],
         ):
             done = subprocess.run(
                 [sys.executable, *arguments],
