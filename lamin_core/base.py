@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import (
-    Base,
-    Key,
-    Named,
-    Registry,
-    Trashable,
-    UTC_DateTime,
-)
+from lamin_core.models.base import Registry
+from lamin_core.models.record_kinds import Named, Trashable
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.tables import Base, Key, UTC_DateTime
 from lamin_core.models.terms import Hierarchical, Synonymous
 from lamin_core.models.ties import label_artifacts
 

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from lamin_core.curation.tables import Checked
 from lamin_core.db.statements import insert_missing_rows
 from lamin_core.models import Artifact, ArtifactSchema, Registry, Schema, ToMany
-from lamin_core.models.base import table_of
 from lamin_core.models.relations import annotation_of, relations_of
+from lamin_core.models.tables import table_of
 from lamin_core.saving.schemas import add_schema
 from lamin_core.uids import derived_uid, random_uid
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from lamin_core.curation.problems import Problem, listed, near_misses
 from lamin_core.ingest.feature_labels import types_called
 from lamin_core.models import Feature, Registry
-from lamin_core.models.base import Named
 from lamin_core.models.checks import is_storable
 from lamin_core.models.dtypes import Dtype, Option, registry_called
+from lamin_core.models.record_kinds import Named
 from lamin_core.query.validation import mapper
 from lamin_core.saving.categoricals import Terms
 

@@ -27,9 +27,9 @@ from sqlalchemy.orm import Session
 from lamin_core.db.linear_regex import matches
 from lamin_core.errors import InvalidArgument, MissingExtra, ReadOnly, SchemaMismatch, Unavailable
 from lamin_core.models import Base, narrow_indexes
-from lamin_core.models.base import MODULES
 from lamin_core.models.module_tables import core_tables, revisions
 from lamin_core.models.root_path import absolute_in, set_project
+from lamin_core.models.tables import MODULES
 from lamin_core.runtime.paths import FOLDER
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.runtime.registry_modules import load_modules

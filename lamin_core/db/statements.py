@@ -36,7 +36,7 @@ from sqlalchemy import column as column_named
 from sqlalchemy.orm import Session
 
 from lamin_core.models import Base
-from lamin_core.models.base import table_of
+from lamin_core.models.tables import table_of
 from lamin_core.uids import random_uid
 
 K = TypeVar("K")

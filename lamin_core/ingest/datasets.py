@@ -15,8 +15,8 @@ from lamin_core.ingest import aliases, new_rows
 from lamin_core.ingest.facts import DatasetFacts
 from lamin_core.ingest.new_rows import artifact_stem
 from lamin_core.models import Artifact, ArtifactSeries, Content, DeletedVersion, Storage
-from lamin_core.models.base import table_of
 from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.models.tables import table_of
 from lamin_core.runtime.url_credentials import without_credentials
 from lamin_core.storage.canonical_urls import canonical_url
 from lamin_core.storage.hashing import Digest

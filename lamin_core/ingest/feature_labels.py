@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import delete_rows, insert_rows, select_in
 from lamin_core.ingest.schemas import TypedFeature
 from lamin_core.models import Artifact, Feature, Run
-from lamin_core.models.base import table_of
 from lamin_core.models.dtypes import Option, parse, registry_called
 from lamin_core.models.relations import ToMany, annotation_of
+from lamin_core.models.tables import table_of
 
 _CATEGORICAL = select(Feature.id, Feature.dtype).where(Feature.dtype.contains("cat["))
 

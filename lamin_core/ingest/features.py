@@ -13,8 +13,8 @@ from lamin_core.ingest.feature_labels import tie_feature_labels
 from lamin_core.ingest.new_rows import Row, feature_value
 from lamin_core.ingest.schemas import TypedFeature, find_features
 from lamin_core.models import Artifact, ArtifactFeatureValue, Base, Run, RunFeatureValue
-from lamin_core.models.base import table_of
 from lamin_core.models.dtypes import Dtype, parse, validated
+from lamin_core.models.tables import table_of
 
 _IDENTITY = ("feature_id", "position", "hash")
 _VALUES: dict[type[Base], tuple[type[Base], str]] = {

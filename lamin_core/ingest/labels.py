@@ -30,7 +30,7 @@ from lamin_core.models import (
     User,
     now,
 )
-from lamin_core.models.base import table_of
+from lamin_core.models.tables import table_of
 from lamin_core.uids import derived_uid
 
 Label = tuple[str, str]

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import insert_rows, update_rows
 from lamin_core.ingest.facts import Annotation, DatasetFacts, JobFacts, RunFacts
 from lamin_core.models import DatasetAlias, Relocation, now
-from lamin_core.models.base import table_of
+from lamin_core.models.tables import table_of
 
 _ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
 """Both of two paths to the same folder (by a link or a second mount) stay valid names."""

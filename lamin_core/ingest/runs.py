@@ -35,7 +35,7 @@ from lamin_core.ingest.run_names import Renaming, RunNames, names_to_load
 from lamin_core.ingest.transforms import TransformBatch, Version, tidy, version_of
 from lamin_core.ingest.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
-from lamin_core.models.base import table_of
+from lamin_core.models.tables import table_of
 from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
 from lamin_core.uids import run_uid as _run_uid

@@ -47,7 +47,7 @@ from lamin_core.models import (
     Transform,
     TransformSeries,
 )
-from lamin_core.models.base import UTC_DateTime
+from lamin_core.models.tables import UTC_DateTime
 
 ROLLED_BACK = "rolled_back"
 NODE_LIMIT = 50_000

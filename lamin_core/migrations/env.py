@@ -6,8 +6,8 @@ from alembic import context
 from sqlalchemy import Table
 
 from lamin_core.models import Base, search
-from lamin_core.models.base import UTC_DateTime
 from lamin_core.models.module_tables import module_of, revisions
+from lamin_core.models.tables import UTC_DateTime
 from lamin_core.runtime.registry_modules import load_modules
 
 

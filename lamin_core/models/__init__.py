@@ -2,7 +2,7 @@
 
 from lamin_core.models.api_key import ApiKey
 from lamin_core.models.artifact import Artifact, ArtifactSeries, Containment, DatasetAlias
-from lamin_core.models.base import Base, Registry, blank, narrow_indexes, now
+from lamin_core.models.base import Registry
 from lamin_core.models.collection import Collection, CollectionArtifact
 from lamin_core.models.deleted import DeletedRun, DeletedVersion
 from lamin_core.models.environment import Environment
@@ -34,6 +34,7 @@ from lamin_core.models.run import Run, RunArtifact, RunDependency, RunReport
 from lamin_core.models.run_change import RunChange
 from lamin_core.models.schema import ArtifactSchema, Schema, SchemaComponent, SchemaFeature
 from lamin_core.models.storage import Content, Storage
+from lamin_core.models.tables import Base, blank, narrow_indexes, now
 from lamin_core.models.transform import JobDataset, Transform, TransformSeries
 from lamin_core.models.user import User
 

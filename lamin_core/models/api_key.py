@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Identity, now
+from lamin_core.models.tables import Base, Identity, now
 
 
 class ApiKey(Base):

@@ -14,12 +14,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Features, Labels
 from lamin_core.models.arguments import ArtifactArguments, arguments_of, keep_arguments
-from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import shown
 from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.queryset import QuerySet, RelatedSet
+from lamin_core.models.record_kinds import Versioned
 from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.models.storage import UNKNOWN_SIZE, Content
+from lamin_core.models.tables import Base, Identity, Key
 from lamin_core.runtime import current
 from lamin_core.storage.hashing import Digest
 from lamin_core.storage.locations import is_copy_key

@@ -5,31 +5,22 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, cast, overload
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
-    DateTime,
-    Dialect,
-    Float,
-    Integer,
-    MetaData,
     Select,
-    String,
     Table,
-    Text,
     select,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, validates
+from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
-from sqlalchemy.types import TypeDecorator
 
 from lamin_core.errors import InvalidArgument, MultipleFound, NotFound, NotHere
 from lamin_core.models.arguments import Arguments, arguments_of
-from lamin_core.models.checks import column_value, is_storable
+from lamin_core.models.checks import column_value
 from lamin_core.models.html import facts
 from lamin_core.models.interfaces import RecordList
 from lamin_core.models.lamindb_names import (
@@ -39,9 +30,17 @@ from lamin_core.models.lamindb_names import (
 )
 from lamin_core.models.names import Inspection, Lookup
 from lamin_core.models.queryset import FieldName, QuerySet
+from lamin_core.models.tables import (
+    CORE_PACKAGE,
+    Base,
+    Identity,
+    Uid,
+    UTC_DateTime,
+    now,
+    package_of,
+)
 from lamin_core.runtime import current
 from lamin_core.runtime.registry_modules import load_module_with
-from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,121 +49,7 @@ if TYPE_CHECKING:
 
     from lamin_core.models.expressions import Q
 
-# SQLite only counts up by itself in an INTEGER primary key.
-Identity = BigInteger().with_variant(Integer(), "sqlite")
-# Byte order on both databases, so that prefixes are ranges and use the index.
-Key = Text().with_variant(Text(collation="C"), "postgresql")
-Uid = String(24).with_variant(String(24, collation="C"), "postgresql")
-
-
-class UTC_DateTime(TypeDecorator[datetime]):
-    """A time in UTC with microseconds, on every database. A time without a zone raises `ValueError`."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC; SQLite keeps no zone."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """With its zone."""
-        return None if value is None else value.astimezone(UTC)
-
-    def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
-        """On SQLite straight from its text: every record that is read has some of these."""
-        return (
-            _from_sqlite if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
-        )
-
-
-def _from_sqlite(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value + "+00:00")
-
-
-def now() -> datetime:
-    """The current moment, with zone."""
-    return datetime.now(UTC)
-
-
-class Base(DeclarativeBase):
-    """All tables; the naming convention lets Alembic find every constraint again on SQLite."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(column_0_N_label)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: UTC_DateTime,
-        str: Text,
-        float: Float,  # SQLAlchemy 2.1 would take Double
-        dict[str, Any]: JSON(none_as_null=True),
-        list[Any]: JSON(none_as_null=True),
-    }
-
-    def __init_subclass__(cls, **options: object) -> None:
-        """Note the package that a table is defined in, where that is a registry module."""
-        super().__init_subclass__(**options)
-        package = package_of(cls)
-        if package != _CORE and "__table__" in cls.__dict__:
-            MODULES[table_of(cls).name] = package
-
-
-_CORE = "lamin_core"
-MODULES: dict[str, str] = {}
-"""The registry modules that tables are defined in, by their names; those of the core are left out."""
-
-
-def package_of(registry: type[object]) -> str:
-    """The package that defines a registry, which is the name of its module.
-
-    >>> package_of(Registry)
-    'lamin_core'
-    """
-    return registry.__module__.partition(".")[0]
-
-
-def table_of(record: type[Any]) -> Table:
-    """The table that a class is mapped to."""
-    table: Table = record.__table__
-    return table
-
-
-def narrow_indexes() -> None:
-    """Say to PostgreSQL, too, which rows the partial indexes are about; called before it is first used.
-
-    Said with the models, as it is to SQLite, it would import SQLAlchemy's part for PostgreSQL for
-    everybody, which is a tenth of the time that a short script takes.
-    """
-    for table in Base.metadata.tables.values():
-        for index in table.indexes:
-            where = index.dialect_options["sqlite"].get("where")
-            if where is not None:
-                index.dialect_options["postgresql"]["where"] = where
-
-
-R = TypeVar("R", bound=Base)
 V = TypeVar("V")
-_LONGEST_NAME = 2_600
-"""Bytes: what an index of PostgreSQL takes."""
-
-
-def blank(registry: type[R], **values: object) -> R:
-    """Return a record with these values, without calling its constructor, which is for users."""
-    record: R = registry.__mapper__.class_manager.new_instance()
-    for name, value in values.items():
-        setattr(record, name, value)
-    return record
 
 
 class RegistryType(DeclarativeAttributeIntercept):
@@ -266,7 +151,7 @@ class Registry(Base, metaclass=RegistryType):
     def _registry_name(cls) -> str:
         """How the types of features call it."""
         package = package_of(cls)
-        return cls.__name__ if package == _CORE else f"{package}.{cls.__name__}"
+        return cls.__name__ if package == CORE_PACKAGE else f"{package}.{cls.__name__}"
 
     @classmethod
     def _prepared(cls, session: Session, records: Iterable[Any], user: int) -> list[Any]:
@@ -691,87 +576,6 @@ def check_new(record: Registry) -> None:
     derived = [name for name in names if name not in allowed]
     if derived and not arguments_of(record, Arguments).is_tried:
         raise refusal(registry, derived[0])
-
-
-class Named:
-    """Base class of the registries whose records have a name."""
-
-    @validates("name")
-    def _check_name(self, _field: str, name: object) -> str:
-        return self.checked(name)
-
-    @staticmethod
-    def checked(name: object) -> str:
-        """Return the name if it is valid: text that is not blank. Raises `InvalidArgument`."""
-        if not isinstance(name, str) or not name.strip() or not is_storable(name):
-            raise InvalidArgument(f"not a name: {name!a}", hint="a name is text, and not blank")
-        if len(name.encode()) > _LONGEST_NAME:
-            raise InvalidArgument(
-                f"{name[:40]!r}... is too long", hint=f"a name has at most {_LONGEST_NAME:,} bytes"
-            )
-        return str.__str__(name)
-
-
-class Trashable(Registry):
-    """Base class of the registries with a trash."""
-
-    __abstract__ = True
-    _has_trash = True
-    deleted_at: Mapped[datetime | None] = mapped_column(info={"long": True})
-    """The time when it was moved to the trash, or None. Queries do not return records in the trash."""
-
-    def delete(self, permanent: bool | None = None) -> None:
-        """Move the record to the trash; if it is there already, delete it permanently.
-
-        Args:
-            permanent: With True, delete it permanently at once.
-
-        Raises:
-            Conflict: It is to be deleted permanently, and it is in use; the message names the use.
-        """
-        if permanent or (permanent is None and self.deleted_at is not None):
-            current.current_instance().delete(self)
-        else:
-            current.current_instance().trash(self)
-
-    def restore(self) -> Self:
-        """Restore the record from the trash. Saving a record with the same name also restores it."""
-        current.current_instance().restore(self)
-        return self
-
-    @classmethod
-    def trash(cls) -> QuerySet[Self]:
-        """Return the records in the trash; other queries do not return them."""
-        records: QuerySet[Self] = current.current_instance().query(
-            cls, select(cls).where(cls.deleted_at.is_not(None))
-        )
-        return records
-
-    @classmethod
-    def _listed(cls) -> Select[Any]:
-        return select(cls).where(cls.deleted_at.is_(None))
-
-
-class Versioned:
-    """Base class of the registries with versions: the parts of the uid."""
-
-    uid: Mapped[str]
-    _stem_length: ClassVar[int]
-
-    @classmethod
-    def _series_column(cls) -> object:
-        """Return the column that all versions share."""
-        return getattr(cls, "series_id", None) or getattr(cls, cls._name_field)  # type: ignore[attr-defined]
-
-    @property
-    def version(self) -> str:
-        """The last four characters of the uid."""
-        return self.uid[-VERSION_LENGTH:]
-
-    @property
-    def stem_uid(self) -> str:
-        """The part of the uid that all versions share."""
-        return self.uid[: self._stem_length]
 
 
 def shown(registry: type[Any]) -> str:

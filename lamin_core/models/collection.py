@@ -12,12 +12,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.arguments import CollectionArguments, keep_arguments
-from lamin_core.models.base import Base, Key, Registry, Versioned
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.interfaces import MappedRows
 from lamin_core.models.queryset import QuerySet
+from lamin_core.models.record_kinds import Versioned
 from lamin_core.models.relations import ToMany, ToOne, model
+from lamin_core.models.tables import Base, Key
 from lamin_core.runtime import current
 
 if TYPE_CHECKING:

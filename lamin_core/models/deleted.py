@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Index, String, exists, func, insert, literal, null, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from lamin_core.models.base import Base, Identity, Uid, UTC_DateTime, now
 from lamin_core.models.storage import Content
+from lamin_core.models.tables import Base, Identity, Uid, UTC_DateTime, now
 from lamin_core.uids import VERSION_LENGTH, version_number
 
 

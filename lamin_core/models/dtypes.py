@@ -13,8 +13,9 @@ from pathlib import PurePath
 from typing import Any
 
 from lamin_core.errors import InvalidArgument, ValidationError
-from lamin_core.models.base import Base, Registry
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import is_storable
+from lamin_core.models.tables import Base
 from lamin_core.runtime.registry_modules import load_module, load_module_with
 
 PLAIN: dict[str, tuple[type, ...]] = {

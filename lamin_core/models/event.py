@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Identity
+from lamin_core.models.tables import Base, Identity
 
 
 class Event(Base):

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from sqlalchemy import JSON, Double, ForeignKey, Index, String, UniqueConstraint, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Identity, Key, Named, Trashable
 from lamin_core.models.dtypes import named, registry_called, validated
 from lamin_core.models.expressions import FieldExpression
 from lamin_core.models.interfaces import RecordList
 from lamin_core.models.lamindb_names import check_options
+from lamin_core.models.record_kinds import Named, Trashable
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.tables import Base, Identity, Key
 from lamin_core.models.terms import Synonymous
 
 if TYPE_CHECKING:

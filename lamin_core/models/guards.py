@@ -9,10 +9,11 @@ from sqlalchemy import Column, Select, exists, select
 from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models.base import Named, Registry, is_required
+from lamin_core.models.base import Registry, is_required
 from lamin_core.models.feature import Feature, checked_default, checked_dtype
 from lamin_core.models.label import checked_type
 from lamin_core.models.module_tables import tables_in
+from lamin_core.models.record_kinds import Named
 from lamin_core.models.run import Run, masked_params
 from lamin_core.models.transform import Transform
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Identity, Key
 from lamin_core.models.root_path import Root
+from lamin_core.models.tables import Base, Identity, Key
 
 
 class InstanceRow(Base):

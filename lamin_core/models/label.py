@@ -8,16 +8,11 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import (
-    Base,
-    Identity,
-    Key,
-    Named,
-    Registry,
-    Trashable,
-)
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import shown
+from lamin_core.models.record_kinds import Named, Trashable
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.tables import Base, Identity, Key
 from lamin_core.models.terms import Hierarchical, Synonymous
 
 if TYPE_CHECKING:

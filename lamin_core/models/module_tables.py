@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Table, text
 
-from lamin_core.models.base import MODULES, Base
+from lamin_core.models.tables import MODULES, Base
 from lamin_core.runtime.registry_modules import load_modules
 
 VERSIONS = "alembic_version"

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, ForeignKey, String, and_, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from lamin_core.models.base import Base, Registry, Uid, now
+from lamin_core.models.base import Registry
+from lamin_core.models.tables import Base, Uid, now
 
 
 class Note(Base):

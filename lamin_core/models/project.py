@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy import Date, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Key, Named, Trashable
 from lamin_core.models.label import Annotation, link_constraints
+from lamin_core.models.record_kinds import Named, Trashable
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.tables import Base, Key
 
 if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact

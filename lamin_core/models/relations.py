@@ -11,9 +11,10 @@ from typing import Any, Generic, Self, TypeVar, cast, overload
 from sqlalchemy import ColumnElement, Table, exists, or_
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Base, Registry
+from lamin_core.models.base import Registry
 from lamin_core.models.module_tables import core_tables
 from lamin_core.models.queryset import RelatedSet
+from lamin_core.models.tables import Base
 from lamin_core.runtime import current
 from lamin_core.runtime.registry_modules import load_modules
 

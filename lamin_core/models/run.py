@@ -11,12 +11,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lamin_core.enums import RunStatus
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Features, Labels
-from lamin_core.models.base import Base, Identity, Registry
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import shown
 from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.interfaces import RunComparison
 from lamin_core.models.queryset import QuerySet, RelatedSet
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.tables import Base, Identity
 from lamin_core.runtime import current
 from lamin_core.runtime.redaction import redact
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, ForeignKey, String, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Base, Identity
+from lamin_core.models.tables import Base, Identity
 
 
 class RunChange(Base):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.arguments import SchemaArguments, keep_arguments
-from lamin_core.models.base import Base, Identity, Registry
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import listed_argument, shown
 from lamin_core.models.dtypes import named
 from lamin_core.models.feature import Feature
@@ -18,6 +18,7 @@ from lamin_core.models.interfaces import RecordList
 from lamin_core.models.lamindb_names import check_options
 from lamin_core.models.queryset import FieldName, QuerySet
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.tables import Base, Identity
 from lamin_core.runtime import current
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import sqlite3
 
 from sqlalchemy import Connection, event
 
-from lamin_core.models.base import Base
+from lamin_core.models.tables import Base
 
 SEARCHED: dict[str, tuple[str, ...]] = {
     "artifact": ("key", "description"),

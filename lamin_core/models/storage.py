@@ -10,10 +10,11 @@ from sqlalchemy import BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Base, Identity, Registry
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import shown
 from lamin_core.models.relations import ToMany
 from lamin_core.models.root_path import Root
+from lamin_core.models.tables import Base, Identity
 from lamin_core.storage.locations import is_remote
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from sqlalchemy import Column, ForeignKey, String, Table
 from sqlalchemy.schema import SchemaItem
 
 from lamin_core.models.artifact import Artifact
-from lamin_core.models.base import Base, Identity, Registry, package_of, table_of
+from lamin_core.models.base import Registry
 from lamin_core.models.label import link_constraints
 from lamin_core.models.relations import ToMany, attach
+from lamin_core.models.tables import Base, Identity, package_of, table_of
 from lamin_core.models.terms import Hierarchical
 
 TABLES: list[type[Base]] = []

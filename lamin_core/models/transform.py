@@ -12,11 +12,13 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.annotated import Labels
 from lamin_core.models.arguments import TransformArguments, keep_arguments
-from lamin_core.models.base import Base, Identity, Key, Registry, Versioned
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import check_optional_texts, shown, text_argument
 from lamin_core.models.has_lineage import HasLineage
 from lamin_core.models.queryset import QuerySet
+from lamin_core.models.record_kinds import Versioned
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.tables import Base, Identity, Key
 from lamin_core.uids import VERSION_LENGTH
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 from lamin_core.errors import Conflict, InvalidArgument, SchemaMismatch, Unavailable
-from lamin_core.models.base import Base
 from lamin_core.models.module_tables import core_tables, module_of
+from lamin_core.models.tables import Base
 from lamin_core.runtime.registry_modules import load_modules
 
 logger = logging.getLogger("lamin")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lamin_core.models.base import Key
+from lamin_core.models.tables import Key
 from lamin_core.ontology.links import tie
 from lamin_core.ontology.source import Source as Source
 from lamin_core.ontology.term import HierarchicalTerm, NamedTerm, OfOrganism

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import insert_missing_rows
-from lamin_core.models.base import now, table_of
 from lamin_core.models.relations import relations_of
+from lamin_core.models.tables import now, table_of
 from lamin_core.models.terms import Hierarchical
 from lamin_core.ontology.public import PublicOntology
 from lamin_core.ontology.records import record_of, scientific_name, term_uid

@@ -9,8 +9,10 @@ from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Key, Named, Registry
+from lamin_core.models.base import Registry
+from lamin_core.models.record_kinds import Named
 from lamin_core.models.relations import ToOne
+from lamin_core.models.tables import Key
 from lamin_core.uids import derived_uid
 
 if TYPE_CHECKING:

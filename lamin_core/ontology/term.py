@@ -9,10 +9,12 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Key, Named, Registry, Trashable
+from lamin_core.models.base import Registry
 from lamin_core.models.interfaces import RecordList
 from lamin_core.models.queryset import FieldName
+from lamin_core.models.record_kinds import Named, Trashable
 from lamin_core.models.relations import ToMany, ToOne
+from lamin_core.models.tables import Key
 from lamin_core.models.terms import Hierarchical, Synonymous
 from lamin_core.runtime import current
 

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session, aliased
 from lamin_core.db.database import Database
 from lamin_core.db.statements import update_rows
 from lamin_core.errors import Conflict, InvalidArgument
-from lamin_core.models.base import Named, Registry, Versioned, refusal
+from lamin_core.models.base import Registry, refusal
 from lamin_core.models.checks import column_value
 from lamin_core.models.deleted import remember, remember_runs
 from lamin_core.models.guards import check_many
 from lamin_core.models.note import remove_notes
+from lamin_core.models.record_kinds import Named, Versioned
 from lamin_core.query import coercion
 from lamin_core.query.lookups import field_named, fields_of, unknown
 from lamin_core.query.operators import OPERATORS, Condition

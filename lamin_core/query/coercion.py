@@ -26,10 +26,10 @@ from sqlalchemy.types import TypeEngine
 
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import Registry
-from lamin_core.models.base import UTC_DateTime
 from lamin_core.models.checks import is_storable
 from lamin_core.models.dtypes import as_utc
 from lamin_core.models.root_path import RootPath
+from lamin_core.models.tables import UTC_DateTime
 
 
 def bound(column: object, value: object) -> Any:

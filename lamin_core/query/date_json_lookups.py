@@ -9,8 +9,8 @@ from sqlalchemy import Double, Integer, Text, and_, case, cast, extract, false, 
 from sqlalchemy.types import JSON
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import UTC_DateTime
 from lamin_core.models.checks import is_storable, listed_argument
+from lamin_core.models.tables import UTC_DateTime
 from lamin_core.query import coercion, sql_functions
 from lamin_core.query.operators import OPERATORS, Condition
 

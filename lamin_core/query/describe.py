@@ -7,7 +7,8 @@ from typing import Any
 
 from lamin_core.db.database import Database
 from lamin_core.models import ToMany, ToOne
-from lamin_core.models.base import Registry, Versioned
+from lamin_core.models.base import Registry
+from lamin_core.models.record_kinds import Versioned
 from lamin_core.models.relations import annotations_of, relations_of
 from lamin_core.query.annotations import described
 from lamin_core.query.frames import fields

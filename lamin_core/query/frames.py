@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from lamin_core.errors import InvalidArgument, MissingExtra
 from lamin_core.models import Feature, ToMany, ToOne
-from lamin_core.models.base import Registry, Versioned
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import text_arguments
 from lamin_core.models.html import table
+from lamin_core.models.record_kinds import Versioned
 from lamin_core.models.relations import relations_of
 from lamin_core.models.storage import UNKNOWN_SIZE
 from lamin_core.query.annotations import values_of

@@ -12,9 +12,10 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from lamin_core.db.database import Database
 from lamin_core.errors import InvalidArgument
 from lamin_core.models import ToMany, ToOne
-from lamin_core.models.base import Registry, Versioned
+from lamin_core.models.base import Registry
 from lamin_core.models.checks import text_argument
 from lamin_core.models.expressions import Comparison, Q
+from lamin_core.models.record_kinds import Versioned
 from lamin_core.models.relations import relations_of
 from lamin_core.query import date_json_lookups, feature_lookups
 from lamin_core.query.coercion import boolean

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
 from lamin_core.errors import Hint, InvalidArgument, MultipleFound, NotFound
-from lamin_core.models.base import Versioned
 from lamin_core.models.checks import shown, text_argument, text_arguments
 from lamin_core.models.deleted import deleted_at
 from lamin_core.models.expressions import Q
 from lamin_core.models.names import Inspection, Lookup
 from lamin_core.models.queryset import FieldName, Items, QuerySet
+from lamin_core.models.record_kinds import Versioned
 from lamin_core.query import bulk_write, frames, search, validation
 from lamin_core.query.lookups import Lookups, column_at, negated
 from lamin_core.query.operators import OPERATORS, bytewise

@@ -23,9 +23,9 @@ from lamin_core.models import (
     ToMany,
     now,
 )
-from lamin_core.models.base import table_of
 from lamin_core.models.checks import listed_argument
 from lamin_core.models.queryset import RelatedSet
+from lamin_core.models.tables import table_of
 from lamin_core.query.lookups import narrowing
 from lamin_core.query.queryset import SQLQuerySet
 

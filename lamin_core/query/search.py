@@ -32,8 +32,8 @@ from sqlalchemy.orm import Session
 
 from lamin_core.models import Note
 from lamin_core.models import search as index
-from lamin_core.models.base import Versioned
 from lamin_core.models.note import note_of
+from lamin_core.models.record_kinds import Versioned
 from lamin_core.query import coercion, sql_functions
 from lamin_core.query.operators import OPERATORS, Condition
 from lamin_core.query.validation import field_name

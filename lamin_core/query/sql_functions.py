@@ -10,7 +10,7 @@ from sqlalchemy import Boolean, Integer, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
-from lamin_core.models.base import UTC_DateTime
+from lamin_core.models.tables import UTC_DateTime
 
 
 class lower(FunctionElement[str]):

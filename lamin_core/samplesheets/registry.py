@@ -10,11 +10,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from lamin_core.models.annotated import Features
 from lamin_core.models.artifact import Artifact
-from lamin_core.models.base import Base, Key, Named, Trashable
 from lamin_core.models.feature import FeatureValue, value_constraints
 from lamin_core.models.interfaces import RecordList
 from lamin_core.models.label import Annotation, checked_type, link_constraints
+from lamin_core.models.record_kinds import Named, Trashable
 from lamin_core.models.relations import ToMany, ToOne, attach
+from lamin_core.models.tables import Base, Key
 
 if TYPE_CHECKING:
     import pandas as pd

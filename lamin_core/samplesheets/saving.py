@@ -16,8 +16,8 @@ from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import ValidationError
 from lamin_core.ingest.new_rows import feature_value
 from lamin_core.models import Artifact, Feature
-from lamin_core.models.base import table_of
 from lamin_core.models.dtypes import Dtype, parse
+from lamin_core.models.tables import table_of
 from lamin_core.query.operators import OPERATORS
 from lamin_core.samplesheets.registry import ArtifactRecord, Record, RecordFeatureValue
 from lamin_core.saving.categoricals import Terms, unknown_terms

@@ -12,8 +12,9 @@ from lamin_core.db.presence import check_present, not_found
 from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.models import Artifact, Base, Collection, Registry, Run, Schema, Storage, Transform
 from lamin_core.models.arguments import Arguments, arguments_of
-from lamin_core.models.base import Trashable, check_new
+from lamin_core.models.base import check_new
 from lamin_core.models.checks import listed_argument, shown
+from lamin_core.models.record_kinds import Trashable
 from lamin_core.query.bulk_write import remove_rows
 from lamin_core.saving.artifacts import save_artifact, save_artifacts
 from lamin_core.saving.deletion import erase, replace, restore, settle_latest, trash

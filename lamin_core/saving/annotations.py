@@ -15,10 +15,10 @@ from lamin_core.db.statements import insert_missing_rows
 from lamin_core.errors import InvalidArgument, ValidationError, ValueNotFound
 from lamin_core.ingest.new_rows import feature_value
 from lamin_core.models import Feature, QuerySet, Registry, ToMany
-from lamin_core.models.base import table_of
 from lamin_core.models.checks import listed_argument, shown, text_argument
 from lamin_core.models.dtypes import Dtype, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, annotations_of, model
+from lamin_core.models.tables import table_of
 from lamin_core.query.annotations import described, labels_of, values_of
 from lamin_core.query.feature_lookups import own_key
 from lamin_core.query.operators import OPERATORS

@@ -14,7 +14,7 @@ from lamin_core.ingest import containment, new_rows
 from lamin_core.ingest.datasets import Bytes, content_for, contents_of
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact, Storage
 from lamin_core.models.arguments import ArtifactArguments, arguments_of
-from lamin_core.models.base import table_of
+from lamin_core.models.tables import table_of
 from lamin_core.runtime import current
 from lamin_core.saving import versioning
 from lamin_core.saving.annotations import check_values, write_values

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from lamin_core.errors import ValidationError
 from lamin_core.ingest.feature_labels import types_called
 from lamin_core.models import Feature, Registry
-from lamin_core.models.base import Named
 from lamin_core.models.checks import is_storable
 from lamin_core.models.dtypes import Dtype, Option, parse, registry_called
+from lamin_core.models.record_kinds import Named
 from lamin_core.query.operators import OPERATORS
 from lamin_core.saving.records import check_saved
 

@@ -15,9 +15,9 @@ from lamin_core.errors import Conflict, InvalidArgument
 from lamin_core.ingest.datasets import content_for
 from lamin_core.ingest.inputs import link
 from lamin_core.models import Artifact, ArtifactSeries, Content, Run, RunArtifact, now
-from lamin_core.models.base import Trashable
 from lamin_core.models.deleted import is_remembered, remember
 from lamin_core.models.note import remove_notes
+from lamin_core.models.record_kinds import Trashable
 from lamin_core.models.relations import is_named
 from lamin_core.runtime import current
 from lamin_core.saving.records import SavingInstance, row_of, show

@@ -8,9 +8,9 @@ from inspect import signature
 from typing import Any, Self
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import Versioned
 from lamin_core.models.checks import is_storable
 from lamin_core.models.interfaces import RecordList
+from lamin_core.models.record_kinds import Versioned
 from lamin_core.query import coercion
 from lamin_core.query.operators import OPERATORS
 from lamin_core.query.validation import checked, field_name

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from lamin_core.db.statements import default, insertion, update_rows
 from lamin_core.errors import Conflict
 from lamin_core.models import Feature
-from lamin_core.models.base import Registry, table_of
+from lamin_core.models.base import Registry
+from lamin_core.models.tables import table_of
 from lamin_core.query.operators import OPERATORS
 from lamin_core.saving.records import SavingInstance, assign_row
 from lamin_core.uids import random_uid

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from lamin_core.errors import Conflict
 from lamin_core.models import Registry
-from lamin_core.models.base import table_of
 from lamin_core.models.module_tables import module_of, tables_in
+from lamin_core.models.tables import table_of
 
 
 def _is_own_side(table: Table, column: Column[int]) -> bool:

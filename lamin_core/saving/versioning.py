@@ -26,7 +26,7 @@ from lamin_core.ingest.datasets import (
 from lamin_core.ingest.new_rows import ARTIFACT_STEM, artifact_stem
 from lamin_core.models import Artifact, ArtifactSeries, Run, now
 from lamin_core.models.arguments import Source
-from lamin_core.models.base import table_of
+from lamin_core.models.tables import table_of
 from lamin_core.storage.blobs import Copy
 from lamin_core.storage.locations import Root, outer_root
 from lamin_core.uids import random_uid

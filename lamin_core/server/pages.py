@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, literal, tuple_
 
 from lamin_core.errors import InvalidArgument
-from lamin_core.models.base import UTC_DateTime
+from lamin_core.models.tables import UTC_DateTime
 from lamin_core.server.endpoint import Parameter
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -15,7 +15,8 @@ import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, LaminError
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Registry
-from lamin_core.models.base import UTC_DateTime, now, public_name
+from lamin_core.models.base import public_name
+from lamin_core.models.tables import UTC_DateTime, now
 
 Write = Callable[[str, str], Path]
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert, text
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
 from lamin_core.models import QuerySet
-from lamin_core.models.base import now, table_of
+from lamin_core.models.tables import now, table_of
 
 Write = Callable[[str, str], Path]
 

@@ -8,7 +8,7 @@ from sqlalchemy import insert, text
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
 from lamin_core.models import search
-from lamin_core.models.base import now, table_of
+from lamin_core.models.tables import now, table_of
 from lamin_core.query import search as ranking
 
 

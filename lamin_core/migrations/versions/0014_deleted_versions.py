@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from lamin_core.models.base import Identity, Uid, UTC_DateTime
+from lamin_core.models.tables import Identity, Uid, UTC_DateTime
 
 revision = "0014"
 down_revision = "0013"

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from lamin_core.db.database import project_of
-from lamin_core.models.base import UTC_DateTime
 from lamin_core.models.root_path import Root, relative_to
+from lamin_core.models.tables import UTC_DateTime
 
 revision = "0015"
 down_revision = "0014"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from lamin_core.models.base import Identity
+from lamin_core.models.tables import Identity
 
 revision = "0016"
 down_revision = "0015"
