@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import importlib
 import json
 import lzma
 import pickle
@@ -59,6 +60,19 @@ def _is_backed(opened: Any) -> bool:
     return bool(backed)
 
 
+def _modalities() -> Any:
+    mudata = importlib.import_module("mudata")
+    with mudata.set_options(pull_on_update=False):
+        return mudata.MuData({"rna": _cells()})
+
+
+def _has_cells(data: Any) -> bool:
+    has_cells = list(data.mod) == ["rna"] and data.n_obs == 3
+    if data.isbacked:
+        data.file.close()
+    return has_cells
+
+
 def _is_group(opened: Any) -> bool:
     return type(opened).__name__ == "Group" and opened["X"][1].tolist() == [0, 1, 0]
 
@@ -75,6 +89,8 @@ MADE: dict[str, tuple[Callable[[Path], Any], Callable[[Any], bool], Callable[[An
     ".h5ad": (lambda path: _cells().write_h5ad(path), _is_three_cells, _is_backed),
     ".zarr": (lambda path: formats.write(_cells(), path, ".zarr"), _is_three_cells, _is_group),
     ".anndata.zarr": (lambda path: formats.write(_cells(), path, ".zarr"), _is_three_cells, _is_group),
+    ".spatialdata.zarr": (lambda path: formats.write(_cells(), path, ".zarr"), _is_three_cells, _is_group),
+    ".h5mu": (lambda path: formats.write(_modalities(), path, ".h5mu"), _has_cells, _has_cells),
     ".json": (_text('{"a": ["ï"]}'), _is({"a": ["ï"]}), None),
     ".json.gz": (lambda path: path.write_bytes(gzip.compress(b"[1]")), _is([1]), None),
     ".jsonl": (_text('{"a": 1}\n\n{"a": 2}\n'), _is([{"a": 1}, {"a": 2}]), None),
@@ -127,7 +143,7 @@ def test_every_format_is_saved_loaded_and_opened(instance: Instance, outside: Pa
                 artifact.open()
         else:
             assert is_opened(artifact.open()), suffix
-            if is_remote and suffix != ".h5ad":  # it has been read where it lies
+            if is_remote and suffix not in (".h5ad", ".h5mu"):  # it has been read where it lies
                 assert not (instance.folder / "cache" / artifact.uid).exists(), suffix
         assert is_right(artifact.load()), suffix
         assert artifact.cache().exists()
