@@ -19,12 +19,13 @@ from lamin_core.models import Event as Row
 from openlineage.lamin.receive.parse import ParsedEvent, stored
 from openlineage.lamin.receive.run_history import RunHistory
 
-_KEPT = 5_000
+_KEPT = 500
+"""The number of runs whose histories stay in memory: about 5 kB each, in the process of an engine, too."""
 
 
 @dataclass(slots=True)
 class Remembered:
-    """The history of a run id, the last event in it, and what the registry says of its runs as last written."""
+    """The history of a run id, its last event, and the facts of its runs that were last written to the registry."""
 
     history: RunHistory
     last: int = 0
@@ -32,19 +33,19 @@ class Remembered:
     """By the name of each run."""
 
     def absorb(self, event: ParsedEvent) -> None:
-        """Take one more event."""
+        """Add an event to the history."""
         self.history.absorb(event)
         self.last = max(self.last, event.id)
 
 
 class Histories:
-    """The histories of the runs that were heard of last; each counts only while it is all that the raw log holds."""
+    """The histories of the latest runs; each is valid only if it contains all events of its run in the raw log."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, Remembered] = OrderedDict()
 
     def absorb(self, session: Session, events: Sequence[ParsedEvent]) -> list[Remembered]:
-        """The histories of the runs of these events, which are in the raw log, with all that it holds of them."""
+        """Return the histories of the runs of these events, with all of their events in the raw log."""
         by_run: defaultdict[str, list[ParsedEvent]] = defaultdict(list)
         for event in events:
             by_run[str(event.run_id)].append(event)
@@ -67,7 +68,7 @@ class Histories:
         return [self._held[run] for run in by_run]
 
     def clear(self) -> None:
-        """Forget all: what was absorbed was not committed."""
+        """Remove all histories, because absorbed events were not committed."""
         self._held.clear()
 
 
@@ -77,9 +78,9 @@ _SPAN = select(
     func.max(case((Row.id < _FIRST, Row.id))).label("last"),
     func.count(case((Row.id >= _FIRST, 1))).label("since"),
 ).group_by(Row.run_id)
-"""The last event of each run before a place in the raw log, and how many come after."""
+"""For each run, its last event before a position in the raw log, and the number of its events after it."""
 STORED = select(Row.id, Row.hash, Row.kind, Row.run_id, Row.event_type, Row.event_time, Row.body)
-"""The rows of the raw log as `stored` takes them."""
+"""The columns of the raw log that `stored` needs."""
 
 
 def _load(session: Session, runs: Collection[str]) -> Iterator[ParsedEvent]:
