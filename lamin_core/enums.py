@@ -9,8 +9,8 @@ from typing import Literal
 class RunStatus(StrEnum):
     """The status of an execution.
 
-    `aborted` is cancelled, interrupted or crashed with notice; `lost` was killed without a word and
-    found later.
+    `aborted` is cancelled, interrupted or crashed with a report; `lost` ended without a report, for
+    example by SIGKILL, and was found later.
 
     >>> RunStatus("failed").is_terminal
     True

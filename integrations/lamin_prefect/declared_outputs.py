@@ -1,4 +1,4 @@
-"""What a decorator says of the files that a run writes: paths, a schema that they should fit, features, labels."""
+"""The declarations of a decorator about outputs: paths, a schema for validation, features, labels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DeclaredOutputs:
     _tables: dict[str, Any] = field(default_factory=dict)
     """The tables that the function returned, by their absolute paths."""
     _checks: dict[str, TableCheck] = field(default_factory=dict)
-    """Of each table that was checked, by its absolute path."""
+    """The check of each table, by its absolute path."""
 
     @property
     def takes_tables(self) -> bool:
@@ -37,7 +37,7 @@ class DeclaredOutputs:
         return bool(self.declaration.outputs) or self.declaration.is_strict
 
     def paths(self) -> list[str]:
-        """The declared paths of this call. Raises `KeyError` for a name in braces that is no parameter."""
+        """The declared paths of this call. Raises `KeyError` for an unknown parameter in braces."""
         return path_discovery.filled(self.declaration.outputs, self.arguments)
 
     def take(self, result: Any) -> None:

@@ -1,4 +1,4 @@
-"""What this process has once: the sink of its events, and its outermost flow, named to the processes that it starts."""
+"""Objects of this process: the sink of its events, and its outermost flow, which is passed to child processes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Announcement:
             self._show()
 
     def end(self, by: object) -> None:
-        """It has ended: the name of the only one that is left, or what was there before."""
+        """End a flow: the environment gets the name of the only remaining flow, or its former value."""
         with self._lock:
             if self._flows.pop(id(by), None) is not None:
                 self._show()

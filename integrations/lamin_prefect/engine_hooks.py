@@ -1,4 +1,4 @@
-"""What happens around a run, seen in Prefect's engine: the function itself is not touched, and neither are its logs.
+"""Hooks in Prefect's engine around a run: the function itself and its logs are not changed.
 
 Prefect enters `run_context` for each attempt of a flow or task, and in it `setup_run_context`;
 then its clock for timeouts begins. A run is recorded from the second to the end of the first, so
@@ -53,13 +53,13 @@ def record_everything() -> None:
 
 
 class _Settings:
-    """What is set for this process."""
+    """The settings of this process."""
 
     records_everything = False
 
 
 def _declaration_of(definition: Any) -> Declaration | None:
-    """What is declared of this flow or task; None for those that are not recorded."""
+    """The declarations of this flow or task; None for those that are not recorded."""
     if not hasattr(definition, DECLARATION) and _Settings.records_everything:
         kind: Kind = "flow" if isinstance(definition, Flow) else "task"
         function = definition.fn

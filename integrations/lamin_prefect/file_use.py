@@ -1,4 +1,4 @@
-"""What a run does with files: which that it was passed, names, returns or opens it has read, and which written."""
+"""The files of a run: which of its passed, declared, returned and opened files it has read, and which written."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ class FileUse:
     _yielded: list[Snapshot] = field(default_factory=list)
     _to_look_at: list[str] = field(default_factory=list)
     read_inside: set[Identity] = field(default_factory=set)
-    """What runs inside of this one have read."""
+    """The inputs of runs inside of this one."""
     written_inside: set[Identity] = field(default_factory=set)
-    """What runs inside of this one have written."""
+    """The outputs of runs inside of this one."""
 
     @property
     def has_paths(self) -> bool:
@@ -131,7 +131,7 @@ class FileUse:
                 self._outputs[path] = snapshot
 
     def outputs(self) -> list[Dataset]:
-        """What the run has written; `published` if a run inside of it wrote it."""
+        """The outputs of the run; `published` if a run inside of it wrote them."""
         self.opened.collect()
         for path in self._to_look_at:
             snapshot = reader.snapshot(path)
@@ -147,7 +147,7 @@ class FileUse:
         return list(dict.fromkeys(map(self._with_role, datasets)))
 
     def inputs(self, *, is_complete: bool) -> list[Dataset]:
-        """What the run has read; to be called after `outputs`.
+        """The inputs of the run; call it after `outputs`.
 
         A file that it was passed and left as it was is an input. Of a file that it wrote, and of
         all files of a run that failed, which may not have come to its work, it must have been seen
@@ -162,7 +162,7 @@ class FileUse:
     def noticed(
         self, inputs: Iterable[Dataset], outputs: Iterable[Dataset], *, is_complete: bool
     ) -> tuple[list[Dataset], list[Dataset]]:
-        """What the run has read and written beside these, as it was seen to; to be called after `inputs`.
+        """The other files that the run was observed to read and write; call it after `inputs`.
 
         What was passed, declared or returned, and what lies in such a folder, is known. So is what
         runs inside of this one wrote. A run that failed has written nothing.
@@ -263,7 +263,7 @@ def _meant(dataset: Dataset, copies: Sequence[Copy]) -> list[Dataset]:
 
 
 def identity(dataset: Dataset) -> Identity:
-    """What tells this content at this place from all others."""
+    """The key of this content at this path."""
     return dataset.namespace, dataset.name, dataset.hash
 
 

@@ -1,4 +1,4 @@
-"""What flows and tasks are called: the file of their code within its project, and their own names."""
+"""The names of flows and tasks: the file of their code in its project, and their own names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def path_of(definition: Any) -> str | None:
 
 
 def script_name(function: Callable[..., Any], path: str | None = None) -> str:
-    """The name of the file that holds the function; its module where there is no file, as in a notebook.
+    """The name of the file that contains the function; its module if there is no file, as in a notebook.
 
     Within the project of the working directory it is the path from the folder of the instance. A
     file of elsewhere, and every file where several projects share one registry, has the name of its

@@ -1,4 +1,4 @@
-"""What the runs used whose results Prefect keeps: a later run that gets such a result has used the same."""
+"""The files of runs whose results Prefect stores: a later run with a cached result has the same files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Result:
 
 
 class KeptResults:
-    """What was read and written for each result, in a small database of this user, for later processes as well.
+    """The inputs and outputs of each result, in a small database of this user, also for later processes.
 
     When it is damaged, locked or removed, a cached run has no files.
 
@@ -53,7 +53,7 @@ class KeptResults:
             return
 
     def find(self, key: str) -> Result | None:
-        """What was used for it; None where no recorded run has made it."""
+        """The files of a result; None if no recorded run made it."""
         try:
             with self._opened() as database:
                 row = database.execute("SELECT used FROM result WHERE key = ?", (key,)).fetchone()

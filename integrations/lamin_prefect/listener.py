@@ -74,7 +74,7 @@ def _recording_here() -> Recording | None:
 
 
 def environment() -> dict[str, str]:
-    """What makes a process a child of the running task: `subprocess.run(..., env=os.environ | environment())`.
+    """The variables for a child process of the running task: `subprocess.run(..., env=os.environ | environment())`.
 
     Without them such a process is a child of the flow. Empty outside of a run.
 
@@ -188,13 +188,13 @@ def page_of(kind: str, own: UUID) -> str | None:
 
 
 def value_of(state: Any) -> Any:
-    """What a run returned or raised that is in this state, which keeps it, or a record of how it is kept."""
+    """The value or exception of a run in this state, which contains it, or a record of where it is stored."""
     data = state.data
     return data.result if hasattr(data, "metadata") and hasattr(data, "result") else data
 
 
 def result_key(state: Any) -> str | None:
-    """What tells the result of this state from all others that Prefect keeps."""
+    """The key of this state's result among all results that Prefect stores."""
     metadata = getattr(state.data, "metadata", None)
     if metadata is None or getattr(metadata, "storage_key", None) is None:
         return None

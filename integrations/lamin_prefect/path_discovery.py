@@ -44,11 +44,11 @@ class Copy(NamedTuple):
     """The copy that a registry keeps of an artifact; others with the same bytes may share it."""
 
     path: str
-    """Where its bytes are: a path or a URL."""
+    """The location of its bytes: a path or a URL."""
     name: str
     """The path or URL that its key names, which is this artifact's alone."""
     real_key: str
-    """Where the copy is below the root of its storage."""
+    """The path of the copy, relative to the root of its storage."""
 
 
 def copies(values: Iterable[Any]) -> list[Copy]:
@@ -108,7 +108,7 @@ def is_location(value: Any) -> bool:
 
 
 def parts(value: Any) -> Iterable[Any]:
-    """What a collection, a dataclass or a pydantic model holds; nothing of anything else.
+    """The items of a collection, a dataclass or a pydantic model; empty for anything else.
 
     A mapping that is no `dict` is something else: an open HDF5 file is one, and looking into it is
     reading it.
@@ -184,7 +184,7 @@ def in_result(function: Callable[..., Any], result: Any) -> list[str]:
 
 
 def filled(templates: Iterable[str | os.PathLike[str]], arguments: Mapping[str, Any]) -> list[str]:
-    """The declared paths, with the call's arguments in their braces. Raises `KeyError` for a name that is no parameter.
+    """The declared paths, with the arguments of the call in their braces. Raises `KeyError` for an unknown parameter.
 
     >>> filled(["clean/{name}.csv"], {"name": "liver"})
     ['clean/liver.csv']

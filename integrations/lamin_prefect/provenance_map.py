@@ -48,7 +48,7 @@ class Upstream:
         return self._runs.get(own)
 
     def remember(self, value: Any, run: RunReference) -> None:
-        """This run gave out this value, and what lies in it one level down."""
+        """Record that this run returned this value, and the values in it one level down."""
         for part in _with_parts(value):
             if type(part).__weakrefoffset__ and not isinstance(part, type):
                 key = id(part)
@@ -60,7 +60,7 @@ class Upstream:
             del self._values[key]
 
     def of(self, value: Any) -> Iterator[RunReference]:
-        """The runs that gave out this value, or what lies in it one level down."""
+        """The runs that returned this value, or values in it one level down."""
         for part in _with_parts(value):
             entry = self._values.get(id(part))
             if entry is not None and entry[0]() is part:

@@ -1,4 +1,4 @@
-"""Asking Prefect's API about runs of which nobody has heard the end."""
+"""Asking Prefect's API about runs without a recorded end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run while it is under way: its beginning is told at once, its files and how it ended at its end.
+"""One running run: an event for its start is sent at once, and one with its files and status at its end.
 
 Nothing here changes what the user's function does, returns or raises. What goes wrong on our side
 is one warning, unless `LAMIN_STRICT=1`.
@@ -43,7 +43,7 @@ kept_results = KeptResults()
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What was called: the user's function, what its decorator declares, its arguments, Prefect's id of the run.
+    """A call: the user's function, the declarations of its decorator, its arguments, and the id of the run in Prefect.
 
     And whether it yields items, whether Prefect keeps its result, and its assets.
     """
@@ -76,7 +76,7 @@ class Recording:
             called.declaration, called.function, called.arguments, self._files
         )
         self.outputs: list[Dataset] | None = None
-        """What the run has written; known once it has ended."""
+        """The outputs of the run, after its end."""
 
     @property
     def is_generator(self) -> bool:
@@ -111,14 +111,14 @@ class Recording:
 
     @log_exceptions
     def begin(self) -> None:
-        """It begins: further runs and processes can have it as their parent."""
+        """Start the run: other runs and processes can then have it as their parent."""
         upstream.began(self._called.prefect_id, self.run.reference)
         if self._is_outermost_flow:
             announcement.make(self, self.run)
 
     @unwatched()
     def look(self) -> None:
-        """See how the files are that it is passed, and tell the start."""
+        """Record the state of the files among the arguments, and send the start."""
         try:
             declared = self._look()
             self._tell(events.start(self.run, self._began, declared or []))
@@ -180,7 +180,7 @@ class Recording:
 
     @unwatched()
     def end(self, ending: Ending, value: Any = None, result_key: str | None = None) -> None:
-        """It has ended like this, and returned this; `result_key` is where Prefect keeps the result."""
+        """End the run with this status and result; `result_key` is the key of the stored result in Prefect."""
         try:
             if ending.how == "complete":
                 self._returned(value)
@@ -194,7 +194,7 @@ class Recording:
 
     @unwatched()
     def end_from_cache(self, value: Any, result_key: str | None) -> None:
-        """Its result is from the cache: it used what the run has used that made the result."""
+        """End the run with a cached result: it has the files of the run that made the result."""
         try:
             upstream.remember(value, self.run.reference)
             self.run = replace(self.run, cached=True)
@@ -234,7 +234,7 @@ class Recording:
 
     @log_exceptions
     def rolled_back(self) -> None:
-        """The transaction took its files back: they are no longer what they were."""
+        """Record that the transaction was rolled back, and that its outputs are no longer valid."""
         self._is_rolled_back = True
         if self.outputs:
             taken_back = [replace(dataset, role="rolled_back") for dataset in self.outputs]

@@ -29,7 +29,7 @@ class TaskAssets:
     materialized_by: str | None = None
     """The tool that the task names: `@materialize(..., by="dbt")`."""
     metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What the task adds by `add_asset_metadata`, by the key of the asset; it grows while the task runs."""
+    """The metadata of `add_asset_metadata` so far, by the key of the asset; it grows while the task runs."""
 
     def inputs(self) -> list[Dataset]:
         """The datasets that the task refers to, as they are now."""

@@ -23,14 +23,14 @@ from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
 
 ENGINE = "prefect"
 _DEPLOYMENT_NAME = "PREFECT__DEPLOYMENT_NAME"
-"""Where workers and served flows name the deployment to the process that runs it; asking the server takes time."""
+"""The variables in which workers and served flows pass the deployment; a request to the server would take time."""
 _TEXT, _ITEMS, _DEPTH = 2000, 100, 4
 _TRACE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What the decorator knows of a function; it travels with the function into other processes."""
+    """The data of the decorator about a function; they are passed with the function into other processes."""
 
     kind: Literal["flow", "task"]
     source: str | None = None
@@ -249,7 +249,7 @@ def dependencies(
     values: Iterable[RunReference],
     above: RunReference | None,
 ) -> list[Dependency]:
-    """The runs that a task run waited for where no file lies between.
+    """The runs that a task run waited for without a file between them.
 
     `task_inputs` is Prefect's own record, by parameter; `run_of` finds a run by its Prefect id.
     Parameters in `with_files` are told by their files; `values` are further runs whose results were
@@ -292,7 +292,7 @@ def ending_of(state: Any, error: BaseException | None, timeout: float | None) ->
 
 
 _CUT_OFF = ("CancelledError", "TaskRunTimeoutError", "FlowRunTimeoutError")
-"""What a timeout raises in the function, and what Prefect makes of it."""
+"""The exceptions of a timeout: the one in the function, and the one of Prefect."""
 
 
 def ending_of_error(error: BaseException) -> Ending:

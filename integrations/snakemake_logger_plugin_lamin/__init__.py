@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class LogHandlerSettings(LogHandlerSettingsBase):
-    """What can be set: as `--logger-lamin-...`, in a profile, or as `SNAKEMAKE_LOGGER_LAMIN_...` in the environment."""
+    """The settings: `--logger-lamin-...`, in a profile, or `SNAKEMAKE_LOGGER_LAMIN_...` in the environment."""
 
     name: str | None = field(
         default=None,

@@ -1,4 +1,4 @@
-"""What is in the files of a workflow: each is hashed once, and only if it is still the file that the job saw."""
+"""The digests of the files of a workflow: each file is hashed once, if it is unchanged since the job used it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from openlineage.lamin.emit.naming import dataset_name
 HASH_LIMIT = 10 << 30
 """Bytes above which a file or folder is recorded by its size and time alone, unless a setting says otherwise."""
 AT_ONCE = 16 << 20
-"""Bytes that are hashed before a run is told; what is larger follows."""
+"""The number of bytes that are hashed before the event of a run; digests of larger files follow."""
 
 _MANY_FILES = 1000
 _REMEMBERED = 20_000
@@ -35,7 +35,7 @@ class _NotHashed(Exception):
 
 
 def stamp(path: str) -> Stamp | None:
-    """How the file at this path stands; None if there is no file or folder.
+    """The state of the file at this path; None if there is no file or folder.
 
     >>> stamp("/no/such/file") is None
     True
@@ -84,7 +84,7 @@ class Contents:
         return _distinct(self._outline(file) for file in files)
 
     def unverified(self, files: Iterable[File], reason: str = _TOO_LATE) -> list[Dataset]:
-        """Those of the files whose content nobody will know, each once, with the reason."""
+        """The files whose content remains unknown, without repetition, with the reason."""
         unknown = (file for file in files if file.stamp is not None and self._is_unknown(file))
         return _distinct(_undigested(file, reason) for file in unknown)
 
@@ -246,7 +246,7 @@ def _distinct(datasets: Iterable[Dataset]) -> list[Dataset]:
 
 
 def _digest_unless_changed(path: str, is_unchanged: Callable[[], bool]) -> Digest:
-    """Return the digest of a file or folder; raises `_NotHashed` where it is gone, or has changed by the end."""
+    """Return the digest of a file or folder; raises `_NotHashed` if it does not exist or changes meanwhile."""
     try:
         computed = digest(path)
         if is_unchanged():

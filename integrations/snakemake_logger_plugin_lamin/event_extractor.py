@@ -30,7 +30,7 @@ _ON_THE_SPOT = 16 << 20
 
 
 class EventExtractor(logging.Filter):
-    """Lets every record pass, and hands what it means to `tell`.
+    """Lets every record pass, and passes its facts to `tell`.
 
     `on_start` is called with the workflow before its first job; `title` is what its user calls it;
     `strict` lets what goes wrong here stop Snakemake.
@@ -230,7 +230,7 @@ class EventExtractor(logging.Filter):
             yield captured or (hold(file) if will_vanish else file)
 
     def _capture(self, live: Any, job: Any) -> None:
-        """Hold an output whose local copy is removed before its job is said to have finished."""
+        """Keep an output open whose local copy is removed before the record of its job's end."""
         if live is not None and live in read(job, "output", ()):
             for file in live_job.files([live], self._folder):
                 self._captured[file.path] = hold(file)

@@ -52,7 +52,7 @@ LINKED_FROM_CACHE = "Symlinking output file "
 COPIED_FROM_CACHE = "Copying output file "
 SUBMITTED = "with external jobid '"
 OUTPUTS_MISSING = "completed successfully, but some output files are missing"
-"""What Snakemake says only in words."""
+"""Messages of Snakemake that exist only as text."""
 
 
 def read(owner: Any, path: str, default: Any = None) -> Any:
@@ -82,7 +82,7 @@ def quietly(compute: Callable[[], Value], default: Value) -> Value:
 
 
 def in_frame(frame: Frame, *otherwise: Frame) -> Any:
-    """Return the variable of the nearest caller with this name, or with the next one; None if nobody is called so."""
+    """Return the variable of the nearest caller with this name, or with the next name; None if there is none."""
     value = _in_frame(frame)
     return in_frame(*otherwise) if value is None and otherwise else value
 

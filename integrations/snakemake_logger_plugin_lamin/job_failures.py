@@ -35,7 +35,7 @@ def job_failure(
 
 
 def first_paragraph(text: str) -> str:
-    """What went wrong, without the name of Snakemake's own exception above it.
+    """The message of a failure, without the name of Snakemake's own exception.
 
     >>> first_paragraph("WorkflowError:\\nno space left\\n\\nmore")
     'no space left'

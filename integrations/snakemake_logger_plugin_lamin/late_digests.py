@@ -1,4 +1,4 @@
-"""Files too large to be hashed at once: their run is told without their content, which follows when it is known."""
+"""Files too large to hash at once: the event of their run has no content for them, and a later event adds it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Files:
 
 
 class LateDigests:
-    """Hashes in threads of its own, and hands what it has found to `tell`, each run's files together."""
+    """Hashes files in its own threads, and passes the results to `tell`, the files of each run together."""
 
     def __init__(self, contents: Contents, tell: Callable[[facts.Fact], None]) -> None:
         self._contents = contents
@@ -42,7 +42,7 @@ class LateDigests:
 
     @property
     def open(self) -> int:
-        """What was submitted and not yet heard of; counted by the thread that submits and hears."""
+        """The number of submitted runs without a result; only the submitting thread counts them."""
         return len(self._open)
 
     def submit(self, run: Run, direction: Direction, files: tuple[facts.File, ...]) -> bool:
@@ -62,7 +62,7 @@ class LateDigests:
         self._open.pop((fact.run.id, fact.direction), None)
 
     def abandoned(self, at: float) -> Iterator[facts.Hashed]:
-        """Of what is still being hashed, why its content is not known."""
+        """Yield the files that are still being hashed at the end, without content and with the reason."""
         for files in self._open.values():
             datasets = tuple(self._contents.unverified(files.files))
             yield facts.Hashed(at, files.run, files.direction, datasets)

@@ -1,4 +1,4 @@
-"""Follows one invocation, fact by fact, and tells a sink about every run that begins or ends."""
+"""Follows the facts of one invocation, and sends an event for the start and the end of every run."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Listener:
             self._sink.emit(events.running(run, _time(fact.at)))
 
     def abandon(self, at: float) -> None:
-        """Report which files nobody will hash any more."""
+        """Report the files that will not be hashed."""
         if self._late is not None:
             for fact in self._late.abandoned(at):
                 self._add_contents(fact)
@@ -190,7 +190,7 @@ class Listener:
             self._emit_failure(run, fact, _logs(job))
 
     def _settle(self, *, stopped: bool) -> None:
-        """Decide what became of the jobs that may have been stopped by hand: the next word of Snakemake tells."""
+        """Decide whether failed jobs were stopped by a person: the next record of Snakemake shows it."""
         for run, fact, logs in self._unclear:
             if stopped:
                 self._abort(run, fact.at)

@@ -38,7 +38,7 @@ def is_target(record: logging.LogRecord, live: Any) -> bool:
 
 
 def job_of(record: logging.LogRecord, live: Any, rule: facts.Rule, folder: str) -> facts.Job:
-    """Return what the live job tells, and of what it does not tell what the record does."""
+    """Return the facts of the live job, and those of the record for attributes that it does not have."""
     wildcards = quietly(lambda: dict(read(live, "wildcards_dict")), None)
     if wildcards is None:
         wildcards = records.wildcards(record)
@@ -116,14 +116,14 @@ def _details(live: Any) -> dict[str, Any]:
 
 
 def _logs(live: Any, folder: str) -> Iterator[facts.File]:
-    """The log files; nobody looks at them before the job ends."""
+    """The log files, which are read only after the end of the job."""
     for file in read(live, "log"):
         url = _url(file, read(file, "flags", {}))
         yield facts.File(os.path.join(folder, os.fspath(file)), url, role="log")
 
 
 def _deployment(live: Any) -> list[str]:
-    """What Snakemake uses to set up the software of jobs: `conda`, `apptainer`, `env-modules`."""
+    """The methods of Snakemake to deploy the software of jobs: `conda`, `apptainer`, `env-modules`."""
     methods = read(live, "dag.workflow.deployment_settings.deployment_method")
     return sorted(str(method).lower() for method in methods)
 
@@ -152,7 +152,7 @@ def _params(params: Any) -> dict[str, Any]:
 
 
 def _schemas(live: Any, folder: str) -> dict[str, str]:
-    """What `params.lamin_schema` says, by the paths of outputs: one schema, or a dictionary by names of outputs."""
+    """The schemas in `params.lamin_schema` by the paths of outputs: one schema, or a dictionary by names of outputs."""
     schema = dict(read(live, "params").items()).get("lamin_schema")
     outputs = read(live, "output")
     if not schema:

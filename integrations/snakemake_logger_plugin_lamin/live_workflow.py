@@ -25,7 +25,7 @@ _OF_RECORD = ("host", "user", "platform", "snakemake_version")
 def workflow_of(
     record: logging.LogRecord, live: Any, executor: str | None, title: str | None
 ) -> facts.Workflow:
-    """Return the workflow of this WORKFLOW_STARTED; without a live object, what the record tells."""
+    """Return the workflow of this WORKFLOW_STARTED; without a live object, from the record alone."""
     attributes = _header(record)
     named = read(live, "main_snakefile") or attributes.get("snakefile_main") or "Snakefile"
     snakefile = os.fspath(named)
@@ -59,7 +59,7 @@ def _git(snakefile: str) -> tuple[GitSource, dict[str, Any]]:
 
 
 def _header(record: logging.LogRecord) -> dict[str, Any]:
-    """What the record says of the invocation; what it does not say, as before Snakemake 9.21, this process does."""
+    """The facts of the invocation in the record; missing ones (before Snakemake 9.21) come from this process."""
     if "cmd" in record.__dict__:
         return record.__dict__
     return {

@@ -140,7 +140,7 @@ class Recording:
             logger.warning("lineage sink did not close: %s", error)
 
     def _facts(self, late: LateDigests, checks: SchemaChecks) -> Iterator[facts.Fact]:
-        """What is told until the end, and the digests and checks that come in a moment after it."""
+        """Process all records until the end, and the digests and checks that follow shortly after it."""
         fact = self._queue.get()
         while not isinstance(fact, facts.Closed):
             yield fact
@@ -151,7 +151,7 @@ class Recording:
         yield from self._until(_LAST_CHECKS, lambda: checks.open)
 
     def _until(self, seconds: float, is_awaited: Callable[[], object]) -> Iterator[facts.Fact]:
-        """What is told for so long at most, while something is awaited."""
+        """Process records for at most this time, while results are awaited."""
         deadline = time.monotonic() + seconds
         while is_awaited():
             try:
@@ -160,7 +160,7 @@ class Recording:
                 break
 
     def close(self) -> None:
-        """End the recording and wait until it is told; what is not hashed a moment later is left out."""
+        """End the recording and wait for its events; digests that are not ready shortly after are left out."""
         logging.getLogger(SNAKEMAKE_LOGGER).removeFilter(self._tap)
         thread, self._thread = self._thread, None
         if thread is not None:
@@ -172,7 +172,7 @@ class Recording:
         self._environment.restore()
 
     def _tell_the_end(self, error: BaseException | None) -> None:
-        """Snakemake's own command has said what went wrong; what leaves its API is on its way up now."""
+        """Put the end into the queue, with an exception of Snakemake's API that its command has not reported."""
         if error is not self._outer and isinstance(error, KeyboardInterrupt):
             self._queue.put(facts.Stopped(time.time(), "interrupted"))
         elif error is not self._outer and isinstance(error, Exception):

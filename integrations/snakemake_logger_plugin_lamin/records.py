@@ -1,4 +1,4 @@
-"""What Snakemake's public records tell by themselves, where its live objects cannot be read."""
+"""Facts from Snakemake's public records, for live objects that cannot be read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SUBMITTED = re.compile(re.escape(internals.SUBMITTED) + r"(?P<external>[^']*)'"
 _SUBMITTED_JOB = re.compile(r"Submitted job (?P<jobid>\d+) ")
 _MISSING = re.compile(rf"Job (?P<jobid>\d+)\s+{internals.OUTPUTS_MISSING}")
 _NOT_YET = "<TBD>"
-"""What a record says in place of an input that a checkpoint has yet to name."""
+"""The text in a record for an input that a checkpoint has not determined yet."""
 _TOUCH = {"--touch", "-t"}
 
 
@@ -74,13 +74,13 @@ def outputs(record: logging.LogRecord, folder: str) -> tuple[facts.File, ...]:
 
 
 def logs(record: logging.LogRecord, folder: str) -> tuple[facts.File, ...]:
-    """The log files; nobody looks at them before the job ends."""
+    """The log files, which are read only after the end of the job."""
     names = map(str, record.__dict__.get("log") or ())
     return tuple(facts.File(os.path.join(folder, name), role="log") for name in names)
 
 
 def details(record: logging.LogRecord) -> dict[str, object]:
-    """What a record tells of a job beside its rule and its files."""
+    """The facts of a job in a record, except its rule and its files."""
     attributes = record.__dict__
     named = {
         "priority": attributes.get("priority"),

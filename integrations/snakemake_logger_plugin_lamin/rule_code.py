@@ -1,4 +1,4 @@
-"""Where the code of a live rule is: the text of its directive, or the file that holds it."""
+"""The code of a live rule: the text of its directive, or the file that contains it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _script_path(live: Any, script: Any) -> str:
 
 
 def _resolved(live: Any, script: Any) -> str:
-    """Where the script of a rule is: its path may hold wildcards, and is relative to the Snakefile."""
+    """The path of a rule's script, which can contain wildcards and is relative to the Snakefile."""
     from snakemake.sourcecache import SourceFile, infer_source_file
     from snakemake.utils import format as snakemake_format
 
@@ -64,7 +64,7 @@ def _resolved(live: Any, script: Any) -> str:
 
 
 def _local_wrapper(live: Any) -> str | None:
-    """The script of a wrapper that lies on this machine; any other goes by its name, which holds its version."""
+    """The script of a wrapper on this machine; other wrappers are identified by their name, which has a version."""
     from snakemake.wrapper import EXTENSIONS, get_path
 
     prefix = read(live, "dag.workflow.workflow_settings.wrapper_prefix")

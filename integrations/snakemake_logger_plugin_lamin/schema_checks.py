@@ -25,7 +25,7 @@ class _Tables:
 
 
 class SchemaChecks:
-    """Checks in a thread and a process of its own, and hands each job's results to `tell`.
+    """Checks tables in another thread and process, and passes the results of each job to `tell`.
 
     Both begin with the first job that names a schema. A misfit is a feature of the artifact: no logger can fail a job.
     """

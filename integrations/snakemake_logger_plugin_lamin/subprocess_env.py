@@ -1,4 +1,4 @@
-"""What Snakemake starts for a job learns which run it is in: a process by its environment, code in a thread by asking.
+"""Passes the run of a job to its code: to processes in their environment, to code in threads by a function.
 
 Snakemake runs the jobs of one invocation in threads of one process, which have one environment
 between them. So the variables are added where its own modules start a process: there the frames
@@ -32,7 +32,7 @@ _EXECUTORS = "snakemake_executor_plugin_"
 
 
 class Children:
-    """The jobs of one invocation, as what they start is told of them; `put_in_place`, and `remove` at the end."""
+    """The jobs of one invocation, whose runs are passed to their processes; `put_in_place`, and `remove` at the end."""
 
     def __init__(self, workflow: facts.Workflow, root: RunReference | None) -> None:
         self._workflow = workflow
@@ -52,7 +52,7 @@ class Children:
             self._attempts.update(list(fact.before))
 
     def put_in_place(self) -> None:
-        """From here on, processes are told."""
+        """From now on, processes get the run of their job."""
         global _at_work
         _at_work = self
         for starter_name in _STARTERS:
@@ -75,7 +75,7 @@ class Children:
         self._replaced.clear()
 
     def environment(self) -> Mapping[str, str]:
-        """What tells a process that is started here of its job; nothing where it is started for none."""
+        """The variables with the job of a process that is started here; empty if it belongs to no job."""
         job = self.job()
         return {} if job is None else environment_for_children(job)
 
@@ -135,7 +135,7 @@ class _Subprocess:
 def _telling(
     options: dict[str, Any], get_environment: Callable[[], Mapping[str, str]]
 ) -> dict[str, Any]:
-    """The options with the variables that tell a process of its job in its environment."""
+    """The options with the variables of the job in the environment of the process."""
     try:
         ours = get_environment()
     except Exception as error:  # the job runs without; what it reads and writes is the workflow's

@@ -1,4 +1,4 @@
-"""Copies that several artifacts with the same bytes share: which of these a run has read that names the copy alone."""
+"""Copies that several artifacts with equal bytes share: find the artifact that a run has read through such a copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact
 from lamin_core.storage.locations import locate
 
 Names = Mapping[str, str]
-"""Paths of copies, and in their place the paths that only one artifact has."""
+"""For paths of copies, the paths of single artifacts that replace them."""
 
 
 @dataclass(slots=True)
@@ -27,7 +27,7 @@ class _Candidates:
     series_ids: dict[str, int] = field(default_factory=dict)
 
     def choose(self, written: set[int], read: set[int]) -> str:
-        """Return the path of the one that was read, by what the run has written, and what it was seen to read."""
+        """Return the path of the artifact that was read, from the outputs and the observed inputs of the run."""
         paths = [path for path, series in self.series_ids.items() if series not in written]
         seen = [path for path in paths if self.series_ids[path] in read]
         return seen[-1] if seen else (paths or list(self.series_ids))[0]
@@ -36,7 +36,7 @@ class _Candidates:
 def names_of_copies(
     session: Session, runs: Sequence[RunFacts], ids: Mapping[str, int]
 ) -> dict[str, Names]:
-    """By run id, which artifacts are meant by the copies that these runs have read, where several share them.
+    """Return the artifacts that these runs have read through shared copies, by run id.
 
     None that the run has written itself. Of the others the newest that it, or the run above it, has
     opened by the Python API; else the oldest, whose bytes they are. `ids` are primary keys by run
@@ -56,7 +56,7 @@ def names_of_copies(
 
 
 def with_names(facts: RunFacts, names: Names) -> RunFacts:
-    """The same facts, with these names for what the run has read."""
+    """The same facts, with these names for the inputs of the run."""
     if not names:
         return facts
     datasets = tuple(
@@ -74,7 +74,7 @@ def _copies_read(facts: RunFacts) -> list[str]:
 
 
 def _candidates(session: Session, paths: Iterable[str]) -> dict[str, _Candidates]:
-    """The artifacts of each of these paths that more than one has."""
+    """The artifacts of each path that several artifacts share."""
     paths = sorted(paths)
     if not paths:
         return {}
@@ -103,7 +103,7 @@ _SHARING = (
 
 
 class _Edges:
-    """What these runs, and the runs above them, have read and written by the Python API."""
+    """The inputs and outputs of these runs and their parents that the Python API recorded."""
 
     def __init__(self, session: Session, runs: set[int]) -> None:
         rows = select_in(session, select(Run.id, Run.parent_id), Run.id, runs)
@@ -114,7 +114,7 @@ class _Edges:
             self._series[row.run_id, row.direction].add(row.series_id)
 
     def of(self, run: int) -> tuple[set[int], set[int]]:
-        """The series that the run has written; those that it or the run above has read."""
+        """The series of the run's outputs, and of the inputs of the run or its parent."""
         above = self._parents.get(run)
         read = self._series[run, "input"]
         if above is not None:

@@ -1,4 +1,4 @@
-"""The database of an instance: which it is, and opening it, without all that an instance does with it."""
+"""The database of an instance: finding and opening it, without the other parts of an instance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lamin_core.runtime.trust import require_readable
 
 
 class InstanceDatabase(NamedTuple):
-    """A `.lamin` folder, and the URL of its database as the folder says it."""
+    """A `.lamin` folder, and the URL of its database in the settings of the folder."""
 
     folder: Path
     url: str
@@ -61,13 +61,13 @@ def database_in(folder: Path) -> str:
 
 
 def _named_database(folder: Path) -> str | None:
-    """The URL in `LAMIN_INSTANCE`, where it is what this folder is about: nothing of it need be on disk."""
+    """The URL in `LAMIN_INSTANCE`, if this is its folder, which need not exist."""
     named = os.environ.get(VARIABLE, "")
     return named if is_url(named) and database_folder(named) == folder else None
 
 
 def database_url(folder: Path, url: str) -> str:
-    """Relative SQLite files are inside `.lamin/`, so that the folder can be moved."""
+    """The absolute URL: a relative SQLite file is in `.lamin/`, so that the folder can be moved."""
     prefix = "sqlite:///"
     if url.startswith(prefix) and not url.startswith(prefix + "/"):
         return f"{prefix}{folder / url.removeprefix(prefix)}"
@@ -75,7 +75,7 @@ def database_url(folder: Path, url: str) -> str:
 
 
 def checked(database: Database) -> Database:
-    """The database, which has the tables of this version and of its modules; closed where it has not.
+    """Return the database after checking the tables of this version and of its modules; closed if they do not match.
 
     Raises `SchemaMismatch` or `Unavailable`.
     """

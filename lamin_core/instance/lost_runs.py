@@ -1,4 +1,4 @@
-"""Runs whose process is gone, and that nobody has ended."""
+"""Runs without an end whose process no longer exists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lamin_core.runtime.process import Process
 
 
 def find_lost(database: Database) -> int:
-    """Mark runs of this machine whose process is gone as lost; return their number.
+    """Mark runs of this machine whose process no longer exists as lost; return their number.
 
     One statement where there is none.
     """
@@ -30,12 +30,14 @@ def find_lost(database: Database) -> int:
         ]
     if gone:
         with contextlib.suppress(ReadOnly):
-            mark_lost(database, Run.id.in_(gone), "the process ended without a word")
+            mark_lost(
+                database, Run.id.in_(gone), "the process ended without reporting the end of its run"
+            )
     return len(gone)
 
 
 def mark_lost(database: Database, condition: ColumnElement[bool], reason: str) -> None:
-    """Mark those of the runs under way that meet the condition as lost, for this reason."""
+    """Mark running runs that meet the condition as lost, with this reason."""
     under_way = select(Run).where(condition, Run.status == RunStatus.RUNNING)
     with database.writing() as session:
         for run in session.scalars(under_way):

@@ -135,7 +135,10 @@ def test_run_of_a_process_that_exits_abruptly_is_marked_lost(
     assert _run_end(start_script(end))[1] == "running"
     assert instance.runs.find_lost() == 1
     run = ln.Run.one()
-    assert (run.status, run.error) == ("lost", "the process ended without a word")
+    assert (run.status, run.error) == (
+        "lost",
+        "the process ended without reporting the end of its run",
+    )
     assert instance.runs.find_lost() == 0
 
 

@@ -60,7 +60,7 @@ def test_shell_script_is_a_run_and_parent_of_started_processes(
     [
         ("trap 'lamin finish --code $?' EXIT\nfalse", "failed", "exit code 1"),
         ("trap 'lamin finish --code $?' EXIT\n(exit 143)", "aborted", "ended by SIGTERM"),
-        ("kill -9 $$", "lost", "the process ended without a word"),
+        ("kill -9 $$", "lost", "the process ended without reporting the end of its run"),
         ("lamin track > /dev/null; lamin finish", "completed", None),
     ],
 )

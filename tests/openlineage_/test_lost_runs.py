@@ -46,7 +46,7 @@ def test_late_events_of_a_lost_run_do_not_revive_it(instance: Instance) -> None:
     run = run_of(1, "job", process=GONE)
     ingest_events(instance, start(run, at(0)))
     assert instance.runs.find_lost() == 1
-    lost = "lost", "the process ended without a word", GONE.pid
+    lost = "lost", "the process ended without reporting the end of its run", GONE.pid
     assert state(instance) == lost
     ingest_events(instance, running(run, at(1)))
     assert state(instance) == lost

@@ -55,7 +55,7 @@ _TERM = "term"
 _COOKIE = "lamin_form"
 _MAX_FORM = 4 * MAX_NOTE
 _SECRET = secrets.token_bytes(32)
-"""Of this process: a form does not outlive the server that made it."""
+"""The secret of this process: forms are only valid for the server process that made them."""
 
 
 def routes(site: Site) -> list[BaseRoute]:
@@ -163,7 +163,7 @@ def _write(site: Site, kind: str, names: Mapping[str, str], form: Mapping[str, s
 
 
 def _edited(form: Mapping[str, str]) -> Editable:
-    """What the form says. Raises `InvalidArgument`."""
+    """The values in the form. Raises `InvalidArgument`."""
     if any("\0" in value for value in form.values()):
         raise InvalidArgument("a NUL cannot be stored", hint="leave it out")
     fields = {name: value.replace("\r\n", "\n") for name, value in form.items()}

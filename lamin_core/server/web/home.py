@@ -45,7 +45,7 @@ FIRST_LINES = (
     ("any other program", "lamin run Rscript fit.R counts.csv fit.txt"),
     ("an OpenLineage producer", "lamin serve  # and set OPENLINEAGE_URL=http://127.0.0.1:4747"),
 )
-"""What to type so that the registry is no longer empty, by engine."""
+"""The first command to type in an empty registry, by engine."""
 _SEARCHED: dict[str, type[Registry]] = {
     "artifact": Artifact,
     "transform": Transform,
@@ -61,7 +61,7 @@ _SEARCHED: dict[str, type[Registry]] = {
 
 
 def home(session: Session) -> Data:
-    """What runs, what failed lately, what is new, and how much there is: four statements."""
+    """Running runs, recently failed runs, new artifacts, and counts: four statements."""
     outermost = (
         run_rows().where(Run.parent_id.is_(None)).order_by(Run.created_at.desc(), Run.id.desc())
     )
@@ -105,7 +105,7 @@ def _record_counts(session: Session) -> dict[str, int]:
 
 
 def search(session: Session, *, q: str | None, limit: int) -> Data:
-    """What fits the text, best first, of every kind: at most four statements."""
+    """The matches of a text among all kinds of records, best first: at most four statements."""
     searched: dict[str, type[Registry]] = {}
     if q is not None:
         searched = {**_SEARCHED, **term_registries(session)}

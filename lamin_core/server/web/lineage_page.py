@@ -55,24 +55,24 @@ Towards = tuple[Literal["up", "down"], str]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What the graph is around: the nodes, artifacts by primary key, runs by its negative; and its own page."""
+    """The start of the graph: its nodes (artifacts by primary key, runs by its negative), and its own page."""
 
     nodes: tuple[int, ...]
     kind: str
     uid: str
     name: str
     version: str | None
-    """That of the database when it was read."""
+    """The version of the database when it was read."""
 
     @property
     def path(self) -> str:
-        """Its own page."""
+        """The URL of its own page."""
         return f"/{self.kind}/{self.uid}"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the URL says of a drawing."""
+    """The parameters of a drawing in the URL."""
 
     up: int | None
     down: int | None
@@ -100,7 +100,7 @@ class Options:
 
 
 class _Recent:
-    """What was read last of one database."""
+    """The graphs that were read last from one database."""
 
     def __init__(self, engine: Engine) -> None:
         self.watch = CommitWatch(engine)
@@ -308,7 +308,7 @@ def _expanding(options: Options, group: Group) -> dict[str, str]:
 
 
 def _rows(shown: Graph, groups: Aggregate, here: str, options: Options) -> Iterator[Data]:
-    """What is drawn, each with what can be done with it."""
+    """The boxes of the drawing, each with its links."""
     for group in islice(groups.groups.values(), _LISTED):
         token, links = group.token, {}
         if len(group.members) > 1:
@@ -327,7 +327,7 @@ def _rows(shown: Graph, groups: Aggregate, here: str, options: Options) -> Itera
 
 
 def _steps_below(graph: Graph, starts: frozenset[int]) -> Mapping[int, int]:
-    """What hangs on the starts and is none of them, the nearest first, with the steps to it."""
+    """The nodes downstream of the starts, nearest first, with their distance in steps."""
     below: dict[int, list[int]] = {}
     for lower, upper in graph.links():
         below.setdefault(upper, []).append(lower)

@@ -120,7 +120,7 @@ RUN_COLUMNS = (
 
 
 def run_rows() -> Select[Any]:
-    """What a list says of each run; the last column is the primary key."""
+    """The columns of runs in a list; the last one is the primary key."""
     return select(
         Run.uid, Run.name, Run.engine, Run.status, Run.cached, Run.attempt, Run.started_at, Run.finished_at,
         func.substr(Run.error, 1, 300), Transform.key, Transform.uid, Run.created_at, Run.id,
@@ -128,7 +128,7 @@ def run_rows() -> Select[Any]:
 
 
 def run_mappings(rows: Sequence[Sequence[Any]]) -> list[Data]:
-    """Those rows as dictionaries, with the duration in seconds."""
+    """The rows as dictionaries, with the duration in seconds."""
     runs = []
     for row in rows:
         run: Data = dict(zip(RUN_COLUMNS, tuple(row), strict=False))

@@ -29,7 +29,7 @@ from lamin_core.server.web.shared_answers import SharedAnswers
 from lamin_core.server.web.templates import render
 
 Data = dict[str, object]
-"""What a page shows: values of JSON, and times, or functions that return them, called where they are shown.
+"""The data of a page: JSON values and times, or functions that return them, called when they are displayed.
 
 What begins with `_` is for templates alone.
 """
@@ -46,9 +46,9 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""What every answer of the pages carries: nothing runs that is not ours, and no other site reads or frames it."""
+"""Headers of every response of the pages: only our scripts run, and no other site can read or frame a page."""
 CHANGE = "Lamin-Change"
-"""The header in which a live page says of which change it was told."""
+"""The header in which a live page sends the number of the change that it has received."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that a spreadsheet would run."""
 
@@ -83,7 +83,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all pages of a server share.
+    """Objects that all pages of a server share.
 
     Args:
         database: the registry.
@@ -100,7 +100,7 @@ class Site:
     shared: SharedAnswers = field(default_factory=SharedAnswers)
 
     def may_edit(self, request: Request) -> bool:
-        """Whether who sent this request may edit: with a key, or where nobody needs one and the server allows it."""
+        """Whether this request may edit: with a key, or without keys if the server allows it."""
         return has_key(request) or self.is_writable
 
     def routes(self, page: Page) -> list[BaseRoute]:

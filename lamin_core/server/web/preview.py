@@ -49,7 +49,7 @@ _TEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where the bytes of an artifact are, and what they were when it was registered."""
+    """The path of an artifact's bytes, and their digest when it was registered."""
 
     root: str
     key: str | None
@@ -79,7 +79,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What is shown of a file: `kind` says which of the others are there.
+    """The preview of a file: `kind` determines which other fields are set.
 
     Args:
         kind: `table`, `text`, `image`, `notebook` or `none`.
@@ -101,7 +101,7 @@ class Preview:
 
 
 def preview(stored: Stored) -> Preview:
-    """What is shown of this artifact, or why it is nothing."""
+    """The preview of this artifact, or the reason why it has none."""
     data = checked_bytes(stored)
     if isinstance(data, str):
         return Preview("none", data)
@@ -201,7 +201,7 @@ def _parquet(data: bytes, stored: Stored) -> Preview:
 
 
 def _anndata(data: bytes, stored: Stored) -> Preview:
-    """What an AnnData file holds, without its matrix: a row for each part, read by h5py alone."""
+    """The parts of an AnnData file without its matrix, one row for each, read with h5py alone."""
     import h5py
 
     def part_of(group: Any, name: str) -> Any:

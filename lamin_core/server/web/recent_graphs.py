@@ -1,8 +1,8 @@
-"""The last graphs that pages were drawn from: they are read again only when somebody has committed meanwhile.
+"""The last graphs of pages: they are read again only after a commit by any process.
 
-Whoever unfolds, selects or groups asks for the same graph again and again; that of a large workflow takes longer to
-read than to draw. A database says by one value whether anything was committed, by whatever process: SQLite by its
-`data_version` (https://sqlite.org/pragma.html#pragma_data_version), PostgreSQL by its snapshot of transactions.
+Expanding, selecting and grouping need the same graph several times, and the graph of a large workflow takes longer to
+read than to draw. One value of a database shows whether any process has committed: `data_version` of SQLite
+(https://sqlite.org/pragma.html#pragma_data_version), and the snapshot of transactions of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class CommitWatch:
-    """Whether anything was committed to a database since it was last looked at."""
+    """Detects commits to a database."""
 
     def __init__(self, engine: Engine) -> None:
         self._lock = threading.Lock()
@@ -48,7 +48,7 @@ class CommitWatch:
 
 
 def _connection(engine: Engine) -> sqlite3.Connection | None:
-    """A connection that only looks on: SQLite tells one connection of the commits of all others."""
+    """A read-only connection: SQLite reports to a connection the commits of all others."""
     path = Path(engine.url.database or "")
     if not path.is_file():
         return None
@@ -57,7 +57,7 @@ def _connection(engine: Engine) -> sqlite3.Connection | None:
 
 
 class RecentGraphs(Generic[T]):
-    """The last values that were read, each at its version; those of most nodes in all that fit."""
+    """The values that were read last, each with its version, up to `MOST_NODES` nodes in total."""
 
     def __init__(self, weight: Callable[[T], int]) -> None:
         self._weight = weight
@@ -65,7 +65,7 @@ class RecentGraphs(Generic[T]):
         self._lock = threading.Lock()
 
     def read(self, key: Hashable, version: str | None, read: Callable[[], T]) -> T:
-        """What was read at this version, or what `read` gives now.
+        """Return the value that was read at this version, or the result of `read`.
 
         >>> recent = RecentGraphs[str](len)
         >>> [recent.read("a", version, lambda: f"read at {version}") for version in ("1", "1", "2")]

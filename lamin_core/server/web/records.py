@@ -51,7 +51,7 @@ _MANY = 200
 
 
 def artifact(session: Session, *, uid: str) -> Data:
-    """An artifact: six statements. The stem of a uid stands for the latest version."""
+    """An artifact: six statements. The stem of a uid means the latest version."""
     row = _artifact_row(session, uid)
     versions = session.execute(
         select(Artifact.uid, Artifact.number, Content.size, Content.hash, Artifact.created_at)

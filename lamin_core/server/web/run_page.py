@@ -121,7 +121,7 @@ def _environment(environment: Environment) -> Data:
 
 
 def _files(session: Session, run_id: int) -> list[Data]:
-    """What the run read and wrote: one statement."""
+    """The inputs and outputs of the run: one statement."""
     rows = session.execute(
         select(Artifact.uid, Artifact.key, Content.size, RunArtifact.direction, RunArtifact.role)
         .join(RunArtifact, RunArtifact.artifact_id == Artifact.id)
@@ -195,7 +195,7 @@ def _timeline(children: list[Row[Any]]) -> list[Data]:
 
 
 def _log(session: Session, run_id: int) -> Data | None:
-    """What the run printed, or the log file of its job, where that was kept and is unchanged: one statement."""
+    """The output of the run, or the log file of its job, if it was saved and is unchanged: one statement."""
     reports = union_all(
         select(RunReport.artifact_id).where(RunReport.run_id == run_id),
         select(RunArtifact.artifact_id).where(

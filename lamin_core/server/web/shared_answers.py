@@ -1,4 +1,4 @@
-"""One answer for all who look at the same live page: made once after a change, however many viewers ask for it then."""
+"""Shared responses of live pages: each page is made once after a change, for any number of viewers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import anyio
 from starlette.responses import Response
 
 MOST = 64
-"""Pages whose last answer stays in memory."""
+"""The number of pages whose last response stays in memory."""
 MAX_BYTES = 1 << 20
-"""The largest answer that stays in memory."""
+"""The largest response that stays in memory, in bytes."""
 SECONDS = 2.0
-"""How long an answer can be shared at most, as what people edit is not among the changes."""
+"""The longest time that a response is shared, because edits by users are not among the changes."""
 
 
 @dataclass(slots=True)
 class _Slot:
-    """The last answer to one question.
+    """The last response to one request.
 
     Args:
         change: the newest change that is certainly in the answer.
@@ -35,7 +35,7 @@ class _Slot:
 
 
 class SharedAnswers:
-    """The last answers to those who were told of a change, by what they asked for."""
+    """The last responses after a change, by request."""
 
     def __init__(self) -> None:
         self._slots: OrderedDict[Hashable, _Slot] = OrderedDict()
@@ -43,7 +43,7 @@ class SharedAnswers:
     async def answer(
         self, key: Hashable, change: int, make: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """What was answered since this change was there, or else what `make` answers, for the others as well.
+        """Return the response that was made since this change, or else a new one, which others then share.
 
         Args:
             key: what is asked for, and by whom as far as the answer depends on it.

@@ -62,7 +62,7 @@ def page_routes(
 
 
 def _compare(request: Request) -> Response:
-    """Where the form on the page of a run leads to: the difference of two runs has a URL of its own."""
+    """The target of the form on the page of a run: the URL of the difference between two runs."""
     uids = [
         quote(request.query_params.get(name, "").strip(), safe="") for name in ("first", "second")
     ]
@@ -70,7 +70,7 @@ def _compare(request: Request) -> Response:
 
 
 def open_routes(keyring: Keyring) -> list[BaseRoute]:
-    """What needs no key: style and script, which say nothing of the registry, and the form that takes a key."""
+    """Paths without a key: style and script, which have no data of the registry, and the form for a key."""
 
     async def show_form(request: Request) -> Response:
         return _form(request.query_params.get("next", "/"), is_refused=False)

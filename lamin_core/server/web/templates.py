@@ -61,7 +61,7 @@ def environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """Text without characters that hide, turn around or move what stands beside them; nothing for None."""
+    """Text with escapes for characters that hide, reverse or move others; empty for None."""
     if value is None:
         return ""
     if isinstance(value, Markup) or not isinstance(value, str):
@@ -150,7 +150,7 @@ _WEB_URL = re.compile(r"https?://[!-~]{1,2000}")
 
 
 def short(text: str | None, letters: int = 60) -> str:
-    """The end of a long name, which tells files apart.
+    """The end of a long name, by which files are distinguished.
 
     >>> short("abcdef", 4)
     '…def'

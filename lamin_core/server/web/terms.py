@@ -50,7 +50,7 @@ def term(session: Session, *, registry: str, uid: str) -> Data:
 
 
 def page_path(kind: str, uid: str) -> str:
-    """Where the page of a record of this kind is; registries of terms are named as in `bionty.CellType`.
+    """The URL of the page of a record of this kind; registries of terms have names such as `bionty.CellType`.
 
     >>> page_path("artifact", "x"), page_path("bionty.CellType", "x"), page_path("project", "x")
     ('/artifact/x', '/term/bionty.CellType/x', '/term/Project/x')
@@ -95,7 +95,7 @@ def _source(session: Session, record: Registry) -> str | None:
 
 
 def _around(session: Session, record: Registry) -> Data:
-    """What is wider and narrower, and the artifacts: three statements."""
+    """The broader and narrower terms, and the artifacts: three statements."""
     registry = type(record)
     relations = relations_of(registry)
     counts = _counts(session, record, relations)

@@ -1,4 +1,4 @@
-"""Data frames and AnnData that a job writes, checked against a schema of the registry."""
+"""Validation of data frames and AnnData that a job writes, with a schema of the registry."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _KINDS = {("pandas", "DataFrame"), ("anndata", "AnnData")}
 
 @dataclass(frozen=True, slots=True)
 class TableCheck:
-    """The check of a table against a schema."""
+    """The result of validating a table with a schema."""
 
     schema: str
     """The uid of the schema."""
     problems: str
-    """What is wrong with the table; empty where it fits."""
+    """The problems of the table; empty if it is valid."""
 
     @property
     def features(self) -> dict[str, str]:
@@ -37,7 +37,7 @@ class TableCheck:
 
     @property
     def fitting_schema(self) -> str | None:
-        """The uid of the schema if the table fits it."""
+        """The uid of the schema if the table is valid."""
         return None if self.problems else self.schema
 
 
@@ -52,7 +52,7 @@ def is_table(item: object) -> bool:
 
 
 def suffix_of(path: str) -> str:
-    """The suffix that tells the format.
+    """The suffix that determines the format.
 
     >>> suffix_of("a.b/t.csv.gz"), suffix_of("t.parquet")
     ('.csv.gz', '.parquet')
@@ -73,7 +73,7 @@ def may_be_a_table(path: str) -> bool:
 
 
 def check(path: str, table: object | None, schema: str) -> TableCheck | None:
-    """Return the check of the table against the schema; None for what no schema applies to.
+    """Return the result of validating the table with the schema; None if it is not a table.
 
     A file that cannot be read as what its suffix says does not fit.
 
