@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from lamin_core.enums import Direction, RunStatus
+from lamin_core.enums import MANAGED, Direction, RunStatus
 from lamin_core.runtime.environment import EnvironmentFacts
 from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.process import Process
@@ -180,3 +180,9 @@ class RunFacts:
     """Every job that its events say it to be of, as `namespace/name`: some producers rename it on the run."""
     aliases: tuple[tuple[str, str], ...] = ()
     """Pairs of paths that are names of one dataset."""
+
+    @property
+    def copies_read(self) -> list[str]:
+        """The inputs that are paths of copies in a managed storage."""
+        paths = (dataset.path for dataset in self.datasets if dataset.direction == "input")
+        return [path for path in paths if f"/{MANAGED}/" in path]

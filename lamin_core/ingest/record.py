@@ -77,7 +77,8 @@ def record(
         written = {run: present_run(facts, moves) for run, facts in written.items()}
     ids, new_run_ids = runs.write(session, reported_runs, jobs, written, read_job)
     mine = [facts for facts in reported_runs if facts.run_id in ids]
-    if names := names_of_copies(session, mine, ids):
+    readers = [facts for facts in mine if facts.copies_read]
+    if readers and (names := names_of_copies(session, readers, ids)):
         mine = [with_names(facts, names.get(facts.run_id, {})) for facts in mine]
         written = {run: with_names(facts, names.get(run, {})) for run, facts in written.items()}
     paths = {dataset.path for facts in mine for dataset in facts.datasets} | {

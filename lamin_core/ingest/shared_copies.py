@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lamin_core.db.statements import select_in
-from lamin_core.enums import MANAGED
 from lamin_core.ingest.datasets import roots
 from lamin_core.ingest.facts import RunFacts
 from lamin_core.models import Artifact, ArtifactSeries, Run, RunArtifact
@@ -42,7 +41,7 @@ def names_of_copies(
     opened by the Python API; else the oldest, whose bytes they are. `ids` are primary keys by run
     id. No statement where no run names a copy.
     """
-    copies = {facts.run_id: _copies_read(facts) for facts in runs}
+    copies = {facts.run_id: facts.copies_read for facts in runs}
     candidates = _candidates(session, {path for paths in copies.values() for path in paths})
     if not candidates:
         return {}
@@ -66,11 +65,6 @@ def with_names(facts: RunFacts, names: Names) -> RunFacts:
         for dataset in facts.datasets
     )
     return replace(facts, datasets=datasets)
-
-
-def _copies_read(facts: RunFacts) -> list[str]:
-    paths = (dataset.path for dataset in facts.datasets if dataset.direction == "input")
-    return [path for path in paths if f"/{MANAGED}/" in path]
 
 
 def _candidates(session: Session, paths: Iterable[str]) -> dict[str, _Candidates]:

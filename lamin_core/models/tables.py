@@ -98,7 +98,7 @@ MODULES: dict[str, str] = {}
 def package_of(registry: type[object]) -> str:
     """The package that defines a registry, which is the name of its module.
 
-    >>> package_of(Registry)
+    >>> package_of(Base)
     'lamin_core'
     """
     return registry.__module__.partition(".")[0]

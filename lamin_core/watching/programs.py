@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 
 from lamin_core.errors import Unavailable
 from lamin_core.watching.scope import Scope
 
 LOG, ROOTS = "LAMIN_WATCH_LOG", "LAMIN_WATCH_ROOTS"
+_SEPARATORS = re.compile(r"[\s:]")
 _HERE = Path(__file__).parent
 _SHIM = _HERE / "shim.c"
 
@@ -84,11 +87,13 @@ def is_python(command: Sequence[str]) -> bool:
 
 
 def shim() -> str | None:
-    """The library that watches, compiled on first use for this source and machine; None where that cannot be done."""
+    """The library that watches, compiled on first use for this source and machine; None if this is not possible."""
+    folder = _library_folder()
+    if folder is None:
+        return None
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     source = _SHIM.read_bytes()
     name = hashlib.blake2b(source + platform.machine().encode(), digest_size=8).hexdigest()
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "lamin")
     library = folder / f"watch-{name}.so"
     if library.exists():
         return str(library)
@@ -102,8 +107,28 @@ def shim() -> str | None:
     return str(library)
 
 
+def _library_folder() -> Path | None:
+    """The folder of the library: the user's cache, unless LD_PRELOAD cannot contain its path.
+
+    Blanks and colons separate the names in LD_PRELOAD (ld.so(8)). A private folder for temporary files is
+    used instead; None if that is not possible either.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "lamin")
+    if not _SEPARATORS.search(str(cache)):
+        return cache
+    folder = Path(gettempdir(), f"lamin-{os.geteuid()}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return None
+    is_private = status.st_uid == os.geteuid() and not status.st_mode & 0o077
+    is_folder = stat.S_ISDIR(status.st_mode)
+    return folder if is_folder and is_private and not _SEPARATORS.search(str(folder)) else None
+
+
 def _compile(compiler: str, library: Path) -> None:
-    """Whole or not at all, as several processes may do it at once."""
+    """Compile the library completely or not at all, because several processes may do it at the same time."""
     folder = Path(mkdtemp(prefix=".watch-", dir=library.parent))
     try:
         draft = folder / library.name

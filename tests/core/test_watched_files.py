@@ -302,6 +302,17 @@ def test_watch_option_records_files_of_any_program(instance: Instance, write: Wr
     assert plain == (set(), set())
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_watch_option_works_with_a_blank_in_the_path_of_the_cache(
+    in_tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(in_tmp_path / "a cache"))
+    ln.setup.init("./data")
+    write("raw.txt", "b\na\n")
+    typed("run", "--watch", "bash", "-c", _PIPELINE)
+    assert _edges(ln.Run.filter().one()) == ({("raw.txt", "0000")}, {("final.txt", "0000")})
+
+
 def test_strace_is_used_if_there_is_no_compiler(
     in_tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ def test_ui_prints_its_url_and_serves_pages_but_no_events(
     assert url.port is not None
     status, page = ask(url.port, "GET", "/", None, {})
     assert status == 200
-    assert 'data-stream="/api/v1/runs/stream"' in page
+    assert 'data-stream="/api/v1/runs/stream' in page
     assert ask(url.port, "GET", "/api/v1/runs", None, {})[0] == 200
     assert ask(url.port, "POST", EVENT, b"{}", {})[0] in (404, 405)
     assert ask(url.port, "POST", "/runs", b"{}", {})[0] == 405
