@@ -11,12 +11,12 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
-from lamin_core.instance.setup import disconnect, init
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
 from openlineage.lamin.validation.schema import problems
 from tests.contract.nextflow.playing import PIPELINES, Event, Played, names, play, run
+from tests.support.instances import instance_in
 
 CONFIG = """
 process { withName: MAKE { executor = 'slurm'; array = 2 } }
@@ -44,13 +44,8 @@ def played(folder: Path) -> Played:
 
 @pytest.fixture
 def instance(folder: Path, played: Played, database_url: str) -> Iterator[Instance]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        new_instance = init(folder, db=database_url)
+    with instance_in(folder, database_url) as new_instance:
         yield new_instance
-        disconnect()
-        new_instance.db.dispose()
-        shutil.rmtree(folder / ".lamin")
 
 
 def starts(played: Played) -> dict[str, Event]:

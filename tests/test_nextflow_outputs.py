@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from lamin_core.instance.instance import Instance
-from lamin_core.instance.setup import disconnect, init
 from lamin_core.models import Artifact, Run
 from lamin_core.storage.hashing import digest
 from openlineage.lamin.receive.ingest import ingest
@@ -18,6 +17,7 @@ from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
 from openlineage.lamin.validation.schema import problems
 from tests.contract.nextflow.playing import PIPELINES, Event, Played, play, run
+from tests.support.instances import instance_in
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +37,8 @@ def played(folder: Path) -> Played:
 
 @pytest.fixture
 def instance(folder: Path, played: Played, database_url: str) -> Iterator[Instance]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        new_instance = init(folder, db=database_url)
+    with instance_in(folder, database_url) as new_instance:
         yield new_instance
-        disconnect()
-        new_instance.db.dispose()
-        shutil.rmtree(folder / ".lamin")
 
 
 def facets(played: Played, name: str) -> dict[str, Event]:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from lamin_core.instance.instance import Instance
-from lamin_core.instance.setup import disconnect, init
 from lamin_core.models import Artifact, Run
 from lamin_core.storage.hashing import digest
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.rebuild import rebuild
 from tests.contract.nextflow.playing import PIPELINES, Event, Played, datasets, names, play, run
+from tests.support.instances import instance_in
 
 STEPS = ("plot", "kept", "folder", "linked")
 
@@ -45,13 +45,8 @@ def third(folder: Path, second: Played) -> Played:
 
 @pytest.fixture
 def instance(folder: Path, database_url: str) -> Iterator[Instance]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        new_instance = init(folder, db=database_url)
+    with instance_in(folder, database_url) as new_instance:
         yield new_instance
-        disconnect()
-        new_instance.db.dispose()
-        shutil.rmtree(folder / ".lamin")
 
 
 def doubts(played: Played, step: str) -> list[str]:

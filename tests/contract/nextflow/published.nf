@@ -52,6 +52,7 @@ process LINKED {
 }
 
 process EACH {
+    maxForks 1 // two copies to one name at the same moment cannot be told apart, see docs/nextflow.md
     publishDir 'results', mode: 'copy'
     input:
     val name
