@@ -243,8 +243,7 @@ def test_dependencies_without_a_file_are_separate(instance: Instance) -> None:
 def test_changed_source_is_a_new_version_numbered_by_time(instance: Instance) -> None:
     def start_event(number: int, source: str, second: float) -> Event:
         event = start(run_of(number, "a"), at(second))
-        facets = event["job"]["facets"]
-        facets["sourceCode"] = {**facets["sourceCode"], "sourceCode": source}
+        event["job"]["facets"]["sourceCode"]["sourceCode"] = source
         return event
 
     _ingest_events(instance, start_event(2, "new", 2))

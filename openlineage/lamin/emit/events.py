@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -293,7 +294,9 @@ def _event(
         "outputs": [_output(dataset) for dataset in outputs],
     }
     job = _redacted_job(run.job, run.engine)
-    return {**redact_event(event), "job": {**job, "facets": dict(job["facets"])}}
+    # Copies, because a caller may change its event, and others have the same job.
+    job_facets = {name: copy(facet) for name, facet in job["facets"].items()}
+    return {**redact_event(event), "job": {**job, "facets": job_facets}}
 
 
 @lru_cache(maxsize=256)
