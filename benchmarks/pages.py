@@ -1,9 +1,9 @@
 """Measures the web pages over a registry of 20,000 runs and 100,000 artifacts.
 
-`python benchmarks/pages.py [DATABASE URL]`: prints JSON, for each page the milliseconds of a request without the network
-(`ms`: the median of some; `first ms`: the first page of a server that has just started, in a process of its own;
-`commit ms`: the median after commits by somebody else), each with the CPU time of this process, the SQL statements,
-and the bytes as sent and by gzip.
+`python benchmarks/pages.py [DATABASE URL]`: prints JSON, for each page the milliseconds of a request without the
+network (`ms`: the median of some; `first ms`: the first page of a server that has just started, in a process of its
+own; `commit ms`: the median after commits by somebody else), each with the CPU time of this process, the SQL
+statements, and the bytes as sent and by gzip.
 """
 
 from __future__ import annotations

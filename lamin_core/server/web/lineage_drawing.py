@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lamin_core.lineage.aggregate import BADLY, Aggregate, Group, uid_of
 from lamin_core.lineage.graph import Graph
+from lamin_core.lineage.summary import SHOWN_MEMBERS
 from lamin_core.lineage.view import path_of
 from lamin_core.render.display import LETTERS
 from lamin_core.render.drawing import Drawing
@@ -15,9 +16,6 @@ from lamin_core.runtime.text import duration
 from lamin_core.server.web.page import Data
 from lamin_core.server.web.templates import size
 from lamin_core.uids import VERSION_LENGTH
-
-_LISTED = 20
-"""Members that the title of a box names."""
 
 
 def drawing(graph: Graph, groups: Aggregate, starts: frozenset[int], expand: Mapping[str, str]) -> Drawing:  # fmt: skip
@@ -82,8 +80,8 @@ def _title(graph: Graph, group: Group) -> str:
     lines = [f"{group.name} x {len(group.members):,}"] if len(group.members) > 1 else []
     if group.compute_seconds is not None and len(group.members) > 1:
         lines.append(f"{duration(group.compute_seconds)} of runs in all")
-    lines += [_member(graph, node) for node in group.members[:_LISTED]]
-    return "\n".join([*lines, *["..."][: len(group.members) > _LISTED]])
+    lines += [_member(graph, node) for node in group.members[:SHOWN_MEMBERS]]
+    return "\n".join([*lines, *["..."][: len(group.members) > SHOWN_MEMBERS]])
 
 
 def _member(graph: Graph, node: int) -> str:
@@ -117,6 +115,6 @@ def row(graph: Graph, group: Group) -> Data:
         "page": page_of(graph, group.members[0]),
         "members": [
             {"page": page_of(graph, node), "name": _member(graph, node)}
-            for node in group.members[:_LISTED]
+            for node in group.members[:SHOWN_MEMBERS]
         ],
     }

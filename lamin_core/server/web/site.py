@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from lamin_core.db.database import Database
 from lamin_core.lineage.graph import walk
+from lamin_core.lineage.summary import Scope, summary
 from lamin_core.runtime.registry_modules import load_modules
 from lamin_core.server.api_keys import Keyring
 from lamin_core.server.middleware import COOKIE
@@ -27,8 +28,8 @@ from lamin_core.server.web import (
     run_page,
     terms,
 )
-from lamin_core.server.web.page import SECURITY_HEADERS, Page, Site, form_fields, see_other
 from lamin_core.server.web.markup import highlighted
+from lamin_core.server.web.page import SECURITY_HEADERS, Page, Site, form_fields, see_other
 from lamin_core.server.web.templates import FOLDER, environment, render
 
 PAGES: tuple[Page, ...] = (
@@ -82,12 +83,13 @@ async def warming(database: Database, *, has_pages: bool) -> AsyncIterator[None]
 def warm(database: Database) -> None:
     """Compile the templates and the statements of lineage, and load the lexers: 0.3 s of CPU in all.
 
-    A database that is away is none of its business.
+    A database that is away is not its concern.
     """
     try:
         with database.reading() as session:
             walk(session, artifacts=[0], up=1, down=1)
-    except Exception as error:  # the first visitor will be told
+            summary(session, 0, Scope())
+    except Exception as error:  # the first visitor gets the error
         logger.debug("the lineage could not be prepared: %s", error)
     highlighted("", "rule")
     for name in environment().list_templates(extensions=["html"]):
