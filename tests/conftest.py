@@ -22,6 +22,7 @@ import pytest
 from lamin_core.db.database import Database
 from lamin_core.instance.instance import Instance
 from lamin_core.instance.setup import disconnect, init
+from lamin_core.runtime import current
 
 # What the shell of the person who runs the tests says about lineage, engines, clouds and terminals.
 _FOREIGN = (
@@ -94,6 +95,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.chdir(here)
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _connection(home: Path) -> Iterator[None]:
+    """The instance that the test connects to, or that a record opens by itself, is closed after the test."""
+    before = current._connection
+    yield
+    opened = current.set_current_instance(before)
+    if opened is not None and opened is not before:
+        opened.db.dispose()
 
 
 def _move_home(patch: pytest.MonkeyPatch, home: Path) -> None:
