@@ -1,4 +1,4 @@
-"""What every test gets: an environment of its own, and databases to choose from.
+"""Fixtures of every test: an environment of its own, and databases.
 
 `postgres_url` is a fresh database of a real PostgreSQL, `database_url` runs a test once on SQLite
 and once on PostgreSQL, with the tables of a registry in it, `empty_database_url` without any,
@@ -135,7 +135,7 @@ def embedded(in_tmp_path: Path) -> Iterator[Instance]:
 
 @pytest.fixture
 def instance(embedded: Instance) -> Instance:
-    """What most tests need; those of the core ask for it on both databases."""
+    """The instance of most tests; the tests of the core use one on each database."""
     return embedded
 
 
@@ -164,7 +164,7 @@ class Postgres:
             connection.execute(statement.encode())
 
     def url(self, database: str) -> str:
-        """Where this database is."""
+        """The URL of this database."""
         return str(self._server.get_uri(database=database))
 
     def create(self, template: str = "template0") -> str:
