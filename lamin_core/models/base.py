@@ -149,7 +149,7 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def _registry_name(cls) -> str:
-        """How the types of features call it."""
+        """The name of the registry in the types of features."""
         package = package_of(cls)
         return cls.__name__ if package == CORE_PACKAGE else f"{package}.{cls.__name__}"
 
@@ -495,7 +495,7 @@ class Registry(Base, metaclass=RegistryType):
         )
 
     def __hash__(self) -> int:
-        """By the uid; what was asked for it before it had one keeps its answer."""
+        """The hash of the uid; a record that was hashed before it had a uid keeps that hash."""
         own = self.__dict__
         if "_hash" not in own:
             own["_hash"] = object.__hash__(self) if self.uid is None else hash(self.uid)

@@ -143,7 +143,7 @@ class Lookups:
 
 
 def _is_version(registry: Any, value: Any) -> Condition:
-    """By the last characters of the uid, or by the tag that people gave."""
+    """Whether a version has this name: the last characters of its uid, or its tag."""
     ends = OPERATORS["endswith"](registry.uid, value)
     tag = getattr(registry, "version_tag", None)
     fits = [and_(ends, func.length(literal(str(value))) == VERSION_LENGTH)]

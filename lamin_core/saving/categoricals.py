@@ -108,7 +108,7 @@ class Terms:
 
     @cached_property
     def _types(self) -> dict[Option, list[int] | None]:
-        """For each registry the groups that a label must be in, by primary key; None where any label may be."""
+        """The groups that a label must be in, by registry and primary key; None where any label is allowed."""
         return {
             option: None
             if option.type is None

@@ -165,7 +165,7 @@ def otype(data: object) -> str:
 
 
 def n_observations(data: Any) -> int | None:
-    """How many rows it has; None of an object without rows."""
+    """The number of rows; None of an object without rows."""
     shape = getattr(data, "shape", None)
     return None if shape is None else int(shape[0])
 

@@ -279,7 +279,7 @@ class _Script:
         )
 
     def begin(self) -> None:
-        """From here on, it is the current run."""
+        """Make it the current run from now on."""
         _scripts[self._run.uid] = self
         current.set_process_run(self._run)
         termination.remember_main()

@@ -29,7 +29,7 @@ def perturbation(instance: Instance) -> ln.Feature:
 
 @pytest.fixture
 def schema(perturbation: ln.Feature) -> ln.Schema:
-    """That of the walkthrough."""
+    """The schema of the walkthrough."""
     genes = [ln.Feature(name=name, dtype=int).save() for name in GENES]
     return ln.Schema([*genes, perturbation], name="Counts").save()
 
@@ -42,7 +42,7 @@ def table() -> pd.DataFrame:
 
 
 def problem(table: pd.DataFrame, schema: ln.Schema) -> str:
-    """What is said of a table that does not fit."""
+    """The error text for a table that does not fit."""
     with pytest.raises(ValidationError) as raised:
         ln.curators.DataFrameCurator(table, schema).validate()
     return str(raised.value)

@@ -27,7 +27,7 @@ MODULES = {
 
 
 def _refused() -> Iterator[tuple[str, str]]:
-    """What the page shows in the first column, and the hint."""
+    """The names in the first column of the page, each with its hint."""
     for registry, hints in lamindb_names.ARGUMENTS.items():
         yield from ((f"{registry}({name}=)", hint) for name, hint in hints.items())
     for registry, hints in lamindb_names.ATTRIBUTES.items():
