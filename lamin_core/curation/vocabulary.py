@@ -133,7 +133,7 @@ def problems_of(matches: Matches, *, call: str) -> list[Problem]:
             )
         )
     if matches.synonyms:
-        shown = [f"{value!r} for {known!r}" for value, known in matches.synonyms.items()]
+        shown = [f"{value!r} for {name_of!r}" for value, name_of in matches.synonyms.items()]
         problems.append(
             Problem(
                 f"{_number(shown, 'synonym')} in feature {name!r}: {', '.join(shown[:SHOWN])}",
