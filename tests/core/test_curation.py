@@ -255,6 +255,17 @@ def test_anndata_is_annotated_by_slot(composite: ln.Schema, table: pd.DataFrame)
     artifact = ln.curators.AnnDataCurator(adata, composite).save_artifact(description="cells")
     assert artifact.schema == composite
     assert artifact.otype == "AnnData"
+    ln.ULabel.get(name="IFNG").add_synonym("gamma")
+    adata.obs["perturbation"] = ["gamma", "DMSO", "DMSO"]
+    curator = ln.curators.AnnDataCurator(adata, composite)
+    with pytest.raises(ValidationError) as raised:
+        curator.validate()
+    assert "1 synonym in feature 'perturbation': 'gamma' for 'IFNG'" in str(raised.value)
+    assert "term" not in str(raised.value)
+    curator.slots["var"].cat.standardize()
+    curator.slots["obs"].cat.standardize("perturbation")
+    curator.validate()
+    assert adata.obs["perturbation"].tolist() == ["IFNG", "DMSO", "DMSO"]
     assert len(artifact.feature_sets) == 3
     assert ln.Artifact.get(ulabels__name="IFNG") == artifact
     assert (

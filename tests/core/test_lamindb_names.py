@@ -82,6 +82,13 @@ def test_unknown_argument_is_refused_with_the_nearest_name() -> None:
         ln.ULabel(name="x", descripton="y")  # type: ignore[call-arg]
 
 
+def test_former_name_of_a_field_names_the_field(instance: Instance) -> None:
+    with pytest.raises(errors.InvalidArgument, match="did you mean key"):
+        ln.Transform.get(name="fit.py")
+    with pytest.raises(errors.InvalidArgument, match="known are: attempt,"):
+        ln.Run.filter(reports="x")
+
+
 def test_branches_are_ignored_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     lamindb_names._warned.discard("branch")
     with caplog.at_level(logging.WARNING, logger="lamin"):
