@@ -327,25 +327,40 @@ def test_edit_form_is_saved_and_its_text_does_not_run(
         assert page.title() != "pwned"
 
 
-def test_runs_page_shows_a_new_run_without_reload(
+def test_eight_open_tabs_show_a_new_run_without_reload(
     browser: Browser,
     server: Server,
-    project: Path,
 ) -> None:
+    """A browser opens six connections to a server: the tabs share one for the changes."""
+    streams: list[Page] = []
     with browser.new_context(base_url=server.url) as context:
-        page = context.new_page()
-        page.goto("/runs")
-        page.evaluate("window.isOld = true")
-        with page.expect_event(
-            "requestfinished", lambda request: "/runs" in request.url, timeout=30_000
-        ):
-            run = Run(
-                "00000000-0000-7000-8000-000000000001",
-                Job("test", "live-job", "rule"),
-                "test",
-                "1.0",
-            )
-            status, _ = server.post(json.dumps(start(run, datetime.now(UTC))).encode())
-            assert status == 201
-        page.get_by_role("link", name="live-job").wait_for()
-        assert page.evaluate("window.isOld")
+        context.on(
+            "request", lambda request: streams.append(request.frame.page) if "/stream" in request.url else None
+        )  # fmt: skip
+        pages = [context.new_page() for _ in range(8)]
+        for page in pages:
+            page.set_default_timeout(20_000)
+            page.goto("/runs")
+            page.evaluate("window.isOld = true")
+        _start_run(server, 1)
+        for page in pages:
+            page.get_by_role("link", name="live-job-1").wait_for()
+            assert page.evaluate("window.isOld")
+        assert len(streams) == 1
+        streams[0].close()
+        pages.remove(streams[0])
+        _start_run(server, 2)
+        for page in pages:
+            page.get_by_role("link", name="live-job-2").wait_for()
+        assert len(streams) == 2
+
+
+def _start_run(server: Server, number: int) -> None:
+    run = Run(
+        f"00000000-0000-7000-8000-{number:012}",
+        Job("test", f"live-job-{number}", "rule"),
+        "test",
+        "1.0",
+    )
+    status, _ = server.post(json.dumps(start(run, datetime.now(UTC))).encode())
+    assert status == 201
