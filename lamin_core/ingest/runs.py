@@ -130,7 +130,7 @@ def _links(facts: RunFacts) -> list[RunReference]:
 
 
 def first_at(facts: RunFacts) -> datetime:
-    """When anything was first heard of the run."""
+    """The time of the first event about the run."""
     return facts.first_at or facts.started_at or facts.finished_at or now()
 
 
@@ -171,7 +171,7 @@ def _parent_id(facts: RunFacts, names: RunNames, ids: Mapping[str, int]) -> int 
 def _heard(
     reported_runs: Iterable[RunFacts], stubs: Collection[str], names: RunNames
 ) -> dict[str, datetime]:
-    """When each stub was first spoken of."""
+    """The time at which an event first named each stub."""
     heard: dict[str, datetime] = {}
     for facts in reported_runs:
         at = first_at(facts)
@@ -428,7 +428,7 @@ def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
 
 
 def _pass_on(session: Session, name: str) -> None:
-    """Of the other stubs with this run id, the first job gets the id alone as its name."""
+    """Give the id alone as a name to the first job among the other stubs with this run id."""
     begins = f"{name}#"
     query = (
         select(Run.id, Transform.namespace, Transform.key)

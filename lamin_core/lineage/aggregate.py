@@ -87,7 +87,7 @@ class Group:
 
     @property
     def seconds(self) -> float | None:
-        """From the begin of its first run to the end of its last; None while any of them runs."""
+        """The seconds from the start of its first run to the end of its last; None while any of them runs."""
         if self.started_at is None or self.finished_at is None:
             return None
         return (self.finished_at - self.started_at).total_seconds()
@@ -186,7 +186,7 @@ def aggregate(
 def _keys(
     graph: Graph, nodes: Collection[int], links: Sequence[tuple[int, int]], level: Level
 ) -> dict[int, Hashable]:
-    """For each node what it shares with the others of its group."""
+    """The key of each node, which it shares with the other nodes of its group."""
     runs = [node for node in nodes if node < 0 and -node in graph.runs]
     artifacts = [node for node in nodes if node > 0 and node in graph.artifacts]
     if level == "none":

@@ -52,7 +52,7 @@ class Lineage(Graph, Picture):
         )
 
     def tree(self, *, downwards: bool | None = None) -> str:
-        """As text: what made the nodes it is about, or what hangs on them."""
+        """The text of what made the nodes it is about, or of what depends on them."""
         shown = [
             start
             for start in self.starts

@@ -190,5 +190,5 @@ def _bar(box: Box, x: float, y: float) -> str:
 
 
 def _lines(text: str) -> str:
-    """Each line without control characters, which XML does not take."""
+    """The lines without control characters, which XML does not allow."""
     return "\n".join(printable(line) for line in text.split("\n"))

@@ -6,7 +6,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def duration(seconds: float) -> str:
-    """For people.
+    """The duration as people read it.
 
     >>> duration(0.0123), duration(75), duration(7300)
     ('12 ms', '1 min 15 s', '2 h 1 min')

@@ -48,7 +48,7 @@ def boxes(picture: str) -> list[str]:
 
 @st.composite
 def links(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]]]:
-    """How many nodes, and links between them."""
+    """The number of nodes and of links between them."""
     size = draw(st.integers(1, 14))
     node = st.integers(1, size)
     return size, draw(st.lists(st.tuples(node, node), max_size=30))

@@ -1,4 +1,4 @@
-"""How many of our modules a walk enters: a reader has to follow it through that many files."""
+"""The number of modules that a call enters: a reader has to follow it through that many files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAVE_OF_AN_ARTIFACT = 25
 
 
 def calls_during(walk: Callable[[], object]) -> list[tuple[str, str, str]]:
-    """Each call of a function of ours: its module, its name, and the module of whoever of ours called it."""
+    """The calls of our functions: module, name, and the module of our calling function."""
     calls = []
 
     def profile(frame: FrameType, event: str, _argument: object) -> None:
