@@ -45,6 +45,7 @@ environments: setup # those of other programs and other versions, which some tes
 	@requirements/install .venv-dbt requirements/producers.txt alone
 	@requirements/install .venv-genes requirements/genes.txt alone
 	@requirements/install .venv-snakemake requirements/snakemake-oldest.txt alone
+	@requirements/install .venv-prefect requirements/prefect-oldest.txt
 	@requirements/install .venv-next requirements/next.txt
 
 .PHONY: test
@@ -95,11 +96,15 @@ lock: setup ## Pin the newest versions that fit, with their hashes.
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/producers.txt --quiet
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/snakemake-oldest.in --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/snakemake-oldest.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/prefect-oldest.in --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/prefect-oldest.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/openlineage-prefect.in --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/openlineage-prefect.txt --quiet
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --constraints requirements/next.in --universal --python-version 3.11 \
 	    --extra data --extra curate --extra postgres --group test \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/next.txt --quiet
 
 .PHONY: clean
 clean: ## Remove what was made here: environments, caches, builds, the demo.
-	rm -rf .venv .venv-next .venv-dbt .venv-genes .venv-snakemake .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-next .venv-dbt .venv-genes .venv-snakemake .venv-prefect .venv-listener .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find lamin_core openlineage integrations tests example_pipelines -name __pycache__ -type d -prune -exec rm -rf {} +
