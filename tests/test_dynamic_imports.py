@@ -52,7 +52,7 @@ def test_imports_by_string_follow_the_layers() -> None:
 
 
 def test_module_names_in_strings_follow_the_layers() -> None:
-    """Not in a table either that something else imports from."""
+    """Check names in strings, also those in tables from which other code imports."""
     upwards = {pair for pair in _modules_in_strings() if _is_upwards(*pair)}
     assert upwards <= UPWARDS | LOOKED_FOR
 
@@ -122,7 +122,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _is_upwards(module: str, target: str) -> bool:
-    """By the layers of import-linter, package by package; what stands above all of them (`lamin_core`) sees all."""
+    """Whether the import goes up, by the layers of import-linter; `lamin_core` itself may import all."""
     for container, ranks in _layers().items():
         prefix = f"{container}." if container else ""
         if module.startswith(prefix) and target.startswith(prefix):

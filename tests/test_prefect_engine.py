@@ -1,4 +1,4 @@
-"""What is recorded beside the clock, the cache and the checks of Prefect's engine."""
+"""Recording beside the time-outs, the cache and the checks of Prefect's engine."""
 
 # mypy: disable-error-code="no-any-return"
 

@@ -75,7 +75,7 @@ class Machine:
         raise AssertionError((self.folder / "log").read_text()[-4000:])
 
     def events(self) -> list[dict[str, Any]]:
-        """What was recorded by now, in the order of its times."""
+        """The events recorded so far, in the order of their times."""
         files = (self.folder / "spool").glob("*.ndjson")
         lines = [line for file in files for line in file.read_text().splitlines(keepends=True)]
         whole = [json.loads(line) for line in lines if line.endswith("\n")]

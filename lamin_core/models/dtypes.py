@@ -295,7 +295,7 @@ def _datetime(value: object) -> object:
 
 
 def as_utc(value: dt.datetime) -> dt.datetime:
-    """In UTC; a time without zone is one in UTC."""
+    """The time in UTC; a time without zone is taken as UTC."""
     return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
 
 

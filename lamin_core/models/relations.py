@@ -1,4 +1,4 @@
-"""How records point at each other: `ToOne` follows a foreign key, `ToMany` a table between or the other side's key.
+"""The relations of records: `ToOne` follows a foreign key, `ToMany` a link table or the key of the other side.
 
 Records are plain values, not tied to a session: a relation is looked up when it is asked for, in
 the current instance. The same descriptors tell the query compiler how to join.

@@ -279,7 +279,7 @@ class _Script:
         )
 
     def begin(self) -> None:
-        """From here on, it is the current run."""
+        """Make it the current run from now on."""
         _scripts[self._run.uid] = self
         current.set_process_run(self._run)
         termination.remember_main()
@@ -307,7 +307,7 @@ class _Script:
         """The notebook as its editor has saved it by now: its source is that of the run."""
         if self._notebook is None or self._code is None:
             return
-        with contextlib.suppress(InvalidArgument):  # in the midst of being written
+        with contextlib.suppress(InvalidArgument), opening.unwatched():  # half written; no input
             source = in_file(self._notebook).source
             if source is not None and source != self._code.source:
                 amend(self._where.db, self._run, source)

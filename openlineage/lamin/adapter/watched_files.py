@@ -50,7 +50,7 @@ class WatchedFiles:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """In here, in this thread or task and in what copies its context, this is what takes the files.
+        """Give the opened files to this recorder in the block, in this thread or task and in what copies its context.
 
         A thread without a context belongs to what is active, if that is one thing alone.
         """
@@ -143,7 +143,7 @@ _open: list[RunFiles | None] = []
 
 
 class _Forks:
-    """How often this process has forked: before, no other one writes down what it opens."""
+    """The number of forks of this process: before the first, no other process notes what it opens."""
 
     count = 0
 
