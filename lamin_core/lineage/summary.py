@@ -17,6 +17,7 @@ from lamin_core.lineage.aggregate import (
     BADLY,
     MOST,
     REPEATED,
+    SHOWN_MEMBERS,
     Aggregate,
     Group,
     by_age,
@@ -44,8 +45,6 @@ from lamin_core.lineage.summary_rows import (
 from lamin_core.lineage.traversal import NODE_LIMIT
 from lamin_core.models import Artifact, Run
 
-SHOWN_MEMBERS = 20
-"""The members of a group that are shown by name; facts of others are not read."""
 Link = tuple[Hashable, Hashable]
 
 

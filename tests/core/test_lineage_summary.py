@@ -13,10 +13,10 @@ from sqlalchemy import event, insert, select, update
 from sqlalchemy.orm import Session
 
 from lamin_core.db.database import Database
-from lamin_core.lineage.aggregate import BADLY, Aggregate, aggregate
+from lamin_core.lineage.aggregate import BADLY, SHOWN_MEMBERS, Aggregate, aggregate
 from lamin_core.lineage.graph import Graph, walk
 from lamin_core.lineage.selection import restricted
-from lamin_core.lineage.summary import SHOWN_MEMBERS, Scope, Summary, summary
+from lamin_core.lineage.summary import Scope, Summary, summary
 from lamin_core.models import Artifact, Content, Run, Transform, TransformSeries
 from lamin_core.server.web.lineage_page import _steps_below, _with_steps
 from tests.support.lineage_graphs import BEGIN, Planted, Shape, plant
