@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from lamin_core.instance.instance import Instance
 from lamin_core.instance.lineage_service import LineageService
 from lamin_core.instance.run_service import RunService
+from lamin_core.saving.contents import Contents
 from lamin_core.saving.files import Files
 
 ROOT = Path(__file__).parents[1]
@@ -331,8 +332,8 @@ def test_methods_that_records_call_on_the_instance_exist() -> None:
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Attribute) and "current_instance()" in ast.unparse(node):
                     called.add(ast.unparse(node).rpartition("current_instance().")[2])
-    services = {"files": Files, "lineage": LineageService, "runs": RunService}
-    assert {"save", "query", "files.load", "lineage.diff", "runs.end"} <= called
+    services = {"files": Files, "contents": Contents, "lineage": LineageService, "runs": RunService}
+    assert {"save", "query", "contents.load", "lineage.diff", "runs.end"} <= called
     for names in sorted(called - {""}):
         service, _, rest = names.partition(".")
         assert hasattr(Instance, service), names
