@@ -132,6 +132,11 @@ def _legend(boxes: Collection[Box], top: float) -> str:
     return "".join(parts)
 
 
+def standalone_style() -> str:
+    """The rules of a picture that stands alone, for scripts that save one."""
+    return _scoped(_STYLE)
+
+
 def _scoped(style: str) -> str:
     """The rules, for this picture alone: a page with several pictures, or a dark theme, has rules of its own."""
     rules = [rule for rule in style.replace("\n", "").split("}") if rule]

@@ -227,34 +227,6 @@ def test_lineage_of_a_collection_starts_at_its_artifacts(
     assert shown.svg().count("artifact start") == 2
 
 
-NOTEBOOK = """
-import lamin_core as ln
-ln.setup.init("data")
-with ln.run("make.py"):
-    open("made.txt", "w").write("x")
-    made = ln.Artifact("made.txt").save()
-made.view_lineage()
-print("not the last line of the cell")
-"""
-
-
-def test_graph_in_a_jupyter_kernel_is_an_svg_picture(in_tmp_path: Path) -> None:
-    import nbclient
-    import nbformat
-
-    cells = [
-        nbformat.v4.new_code_cell(text)
-        for text in (NOTEBOOK, "made.run.view_lineage(return_graph=True)")
-    ]
-    notebook = nbclient.NotebookClient(
-        nbformat.v4.new_notebook(cells=cells), kernel_name="python3"
-    ).execute()
-    for cell in notebook.cells:
-        (shown,) = [out["data"] for out in cell["outputs"] if "data" in out]
-        assert len(boxes(shown["image/svg+xml"])) == 2
-        assert "made.txt" in shown["text/plain"] or "make.py" in shown["text/plain"]
-
-
 def test_flow_that_publishes_the_output_of_its_task_is_not_drawn_as_second_producer() -> None:
     flow, task = (0, 0, "output", "published"), (1, 0, "output", None)
     both = graph(Shape(1, 2, [flow, task]))
