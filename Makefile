@@ -48,6 +48,7 @@ environments: setup # those of other programs and other versions, which some tes
 	@$(INSTALL) .venv-dbt requirements/producers.txt alone
 	@$(INSTALL) .venv-genes requirements/genes.txt alone
 	@$(INSTALL) .venv-snakemake requirements/snakemake-oldest.txt alone
+	@$(INSTALL) .venv-prefect requirements/prefect-oldest.txt
 	@$(INSTALL) .venv-next requirements/next.txt
 	@$(INSTALL) .venv-spatialdata requirements/spatialdata.txt alone
 	@[ ! -x $(DEBIAN_PYTHON) ] || PYTHON=$(DEBIAN_PYTHON) $(INSTALL) .venv-torch requirements/torch.txt alone
@@ -100,6 +101,10 @@ lock: setup ## Pin the newest versions that fit, with their hashes.
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/producers.txt --quiet
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/snakemake-oldest.in --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/snakemake-oldest.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/prefect-oldest.in --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/prefect-oldest.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/openlineage-prefect.in --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/openlineage-prefect.txt --quiet
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --constraints requirements/next.in --universal --python-version 3.11 \
 	    --extra data --extra curate --extra postgres --group test \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/next.txt --quiet
@@ -111,5 +116,5 @@ lock: setup ## Pin the newest versions that fit, with their hashes.
 
 .PHONY: clean
 clean: ## Remove what was made here: environments, caches, builds, the demo.
-	rm -rf .venv .venv-next .venv-dbt .venv-genes .venv-snakemake .venv-spatialdata .venv-torch .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-next .venv-dbt .venv-genes .venv-snakemake .venv-spatialdata .venv-torch .venv-prefect .venv-listener .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find lamin_core openlineage integrations tests example_pipelines -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,6 +18,7 @@ from typing import Any
 
 from prefect import Flow
 from prefect.flow_engine import AsyncFlowRunEngine, BaseFlowRunEngine, FlowRunEngine
+from prefect.results import ResultStore
 from prefect.task_engine import AsyncTaskRunEngine, BaseTaskRunEngine, SyncTaskRunEngine
 from prefect.tasks import MaterializingTask, Task
 
@@ -26,6 +27,7 @@ from lamin_prefect.generators import Kind, remove_our_frames, under_way, watched
 from lamin_prefect.job_names import DECLARATION, script_path
 from lamin_prefect.recording import Recording, log_exceptions
 from lamin_prefect.translate import Declaration, Ending, ending_of, ending_of_error, source_of
+from openlineage.lamin.adapter.watched_files import ignored
 
 # Attributes of Prefect's objects.
 _ATTEMPT, _RECORDING = "_lamin_attempt", "_lamin_recording"
@@ -278,6 +280,7 @@ def install() -> None:
         _keep_declaration(definition)
     for definition in (Task, Flow):
         _pickle_declaration(definition)
+    _ignore_stored_results()
 
 
 def _wrap_context(engine: Any, name: str, wrapper: Callable[[Any, Any], Any]) -> None:
@@ -337,6 +340,22 @@ def _watch_rollback() -> None:
             recording.rolled_back()
 
     BaseTaskRunEngine.handle_rollback = handle_rollback  # type: ignore[assignment, method-assign]
+
+
+def _ignore_stored_results() -> None:
+    """Have the files in which Prefect stores results not counted among those that the function opens."""
+    for name in ("read", "write", "persist_result_record"):
+        setattr(ResultStore, name, ignored()(getattr(ResultStore, name)))
+        setattr(ResultStore, f"a{name}", _ignored_asynchronously(getattr(ResultStore, f"a{name}")))
+
+
+def _ignored_asynchronously(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with ignored():
+            return await method(*args, **kwargs)
+
+    return wrapped
 
 
 def _pickle_declaration(definition: Any) -> None:

@@ -140,6 +140,7 @@ class _CallFiles(RunFiles):
 
 _active: ContextVar[RunFiles | None] = ContextVar("lamin_watched_files", default=None)
 _open: list[RunFiles | None] = []
+_NOTHING = RunFiles(Scope([]), os.devnull)
 
 
 class _Forks:
@@ -153,6 +154,23 @@ class _Forks:
 
 
 os.register_at_fork(after_in_parent=_Forks.add)
+
+
+@contextmanager
+def ignored() -> Iterator[None]:
+    """In here, in this thread or task and in what copies its context, no files are noted: the engine opens its own.
+
+    >>> files = WatchedFiles()
+    >>> files.expect([__file__])
+    >>> with files.active(), ignored(): open(__file__, "rb").close()
+    >>> files.is_empty
+    True
+    """
+    token = _active.set(_NOTHING)
+    try:
+        yield
+    finally:
+        _active.reset(token)
 
 
 def _working_directory() -> str | None:
