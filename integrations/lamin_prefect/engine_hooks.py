@@ -222,7 +222,8 @@ def _begin(engine: Any) -> _Attempt | None:
         attempt.recording = listener.recording_of(engine, declaration)
         attempt.recording.begin()
         setattr(engine, _RECORDING, attempt.recording)
-        definition.fn = watched(definition.fn, declaration.kind)
+        if attempt.recording.is_generator:
+            definition.fn = watched(definition.fn, declaration.kind)
     return attempt
 
 

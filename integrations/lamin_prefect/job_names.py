@@ -20,9 +20,9 @@ def flow_name(flow: Any) -> str:
     return f"{_script_of(flow)}:{flow.name}"
 
 
-def task_name(task: Any, flow: Any | None) -> str:
-    """The job name of a task: below its flow, or below its file when it runs alone."""
-    return f"{_script_of(task) if flow is None else flow_name(flow)}:{task.name}"
+def task_name(task: Any, flow: str | None) -> str:
+    """The job name of a task: below that of its flow, or below its file when it runs alone."""
+    return f"{_script_of(task) if flow is None else flow}:{task.name}"
 
 
 def _script_of(definition: Any) -> str:

@@ -55,6 +55,12 @@ class Called:
     is_generator: bool = False
     keeps_result: bool = False
     assets: TaskAssets = field(default_factory=TaskAssets)
+    paths: Mapping[str, list[str]] = field(init=False)
+    """The paths in each argument, by parameter; parameters without one are left out."""
+
+    def __post_init__(self) -> None:
+        paths = path_discovery.in_arguments(self.function, self.arguments)
+        object.__setattr__(self, "paths", paths)
 
 
 class Recording:
@@ -91,8 +97,8 @@ class Recording:
     @log_exceptions
     def may_begin_slowly(self) -> bool:
         """Whether files are read at its beginning."""
-        declares = bool(self._called.declaration.inputs or self._called.assets.referenced)
-        return declares or any(path_discovery.in_arguments(self.function, self._called.arguments))
+        called = self._called
+        return bool(called.declaration.inputs or called.assets.referenced or called.paths)
 
     @log_exceptions
     def may_end_slowly(self, value: Any) -> bool:
@@ -129,7 +135,7 @@ class Recording:
     @log_exceptions
     def _look(self) -> list[Dataset]:
         called = self._called
-        for paths in path_discovery.in_arguments(called.function, called.arguments).values():
+        for paths in called.paths.values():
             self._files.passed(paths)
         if self._files.was_passed_copies:
             self._files.passed_artifacts(path_discovery.copies(called.arguments.values()))
@@ -205,6 +211,8 @@ class Recording:
 
     @log_exceptions
     def _result(self, ending: Ending) -> Result:
+        if self._files.is_empty and not self._called.assets.materialized:
+            return Result()
         is_complete = ending.how == "complete"
         outputs = self._files.outputs()
         if is_complete:
