@@ -79,8 +79,8 @@ class FileUse:
     @property
     def is_empty(self) -> bool:
         """Whether the run has used no file so far, as most tasks do."""
-        known = self._inputs or self._outputs or self._yielded or self.has_paths
-        return not known and not self.opened.may_have_forked
+        has_files = self._inputs or self._outputs or self._yielded or self.has_paths
+        return not has_files and not self.opened.may_have_forked
 
     def passed(self, paths: Iterable[str]) -> None:
         """The run begins with these among its arguments: its end decides whether it has read or written them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
@@ -15,10 +14,11 @@ from prefect.utilities.urls import url_for
 
 from lamin_core.errors import NotTracked
 from lamin_prefect import path_discovery, translate
+from lamin_prefect.declarations import Declaration
+from lamin_prefect.guards import warn
 from lamin_prefect.job_names import flow_name, task_name
-from lamin_prefect.recording import Called, Recording, announcement, current, upstream, warn
+from lamin_prefect.recording import Called, Recording, announcement, current, upstream
 from lamin_prefect.task_assets import assets_of
-from lamin_prefect.translate import Declaration
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import RunReference
 
@@ -101,9 +101,7 @@ def _recording_of_flow(engine: Any, declaration: Declaration, outer: Recording |
     url = page_of("flow-run", engine.flow_run.id)
     passed = [run for value in arguments.values() for run in upstream.of(value)]
     waited_for = translate.dependencies({}, upstream.run, (), passed, above)
-    run = translate.flow_run(
-        engine, declaration, prefect.__version__, above, root, url, waited_for
-    )
+    run = translate.flow_run(engine, declaration, prefect.__version__, above, root, url, waited_for)
     called = Called(
         inspect.unwrap(engine.flow.fn),
         declaration,
@@ -196,7 +194,7 @@ _ANY_RUN = str(UUID(int=0))
 
 
 @lru_cache(maxsize=16)
-def _pages(kind: str, address: str) -> str:  # noqa: ARG001 - `url_for` reads the address itself
+def _pages(kind: str, address: str) -> str:
     """The page of any run at this address of Prefect's UI."""
     return url_for(kind, obj_id=_ANY_RUN) or ""
 

@@ -19,23 +19,19 @@ from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.recorded_calls import recorded_by_engine
 from lamin_core.watching.opening import unwatched
 from lamin_prefect import path_discovery
+from lamin_prefect.declarations import Declaration
 from lamin_prefect.declared_outputs import DeclaredOutputs
 from lamin_prefect.delivery import announcement as announcement
 from lamin_prefect.delivery import delivery as delivery
 from lamin_prefect.file_use import FileUse, identity, is_copy
+from lamin_prefect.guards import log_exceptions, missing_outputs
 from lamin_prefect.kept_results import KeptResults, Result
 from lamin_prefect.provenance_map import Upstream
 from lamin_prefect.task_assets import TaskAssets
-from lamin_prefect.translate import Declaration, Ending
-from openlineage.lamin.adapter.guard import Guard
+from lamin_prefect.translate import Ending
 from openlineage.lamin.adapter.watched_files import WatchedFiles
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Event, Run
-
-log_exceptions = Guard("lineage of this run is incomplete")
-warn = log_exceptions.handle
-missing_outputs = Guard("lineage of this run is incomplete")
-
 
 upstream = Upstream()
 kept_results = KeptResults()
@@ -66,8 +62,21 @@ class Called:
 class Recording:
     """A run under way: `begin` and `look`, then the function within `active`, then `end`.
 
-    `look` and `end` read files, which may take long: they may be called in another thread.
+    `look` and `end` read files, which may take long: they may be called in another thread. After
+    the end it is small: Prefect keeps the context of each task, and with it this, for some time.
     """
+
+    __slots__ = (
+        "_began",
+        "_called",
+        "_declared",
+        "_files",
+        "_flush",
+        "_is_rolled_back",
+        "outer",
+        "outputs",
+        "run",
+    )
 
     def __init__(self, run: Run, called: Called, outer: Recording | None, *, flush: bool) -> None:
         self.run = run
@@ -226,6 +235,8 @@ class Recording:
     @log_exceptions
     def _close(self) -> None:
         announcement.end(self)
+        self._declared.forget_tables()
+        self.run = replace(self.run)  # without the facets that its events have shared
         if self._flush:
             delivery.flush()
 

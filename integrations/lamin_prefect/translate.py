@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, time, timedelta
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -19,6 +18,7 @@ from lamin_core.runtime import process
 from lamin_core.runtime.json_values import JsonConverter, is_numpy_scalar
 from lamin_core.uids import attempt_id
 from lamin_prefect import path_discovery
+from lamin_prefect.declarations import Declaration
 from lamin_prefect.job_names import flow_name, path_of, task_name
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
@@ -31,40 +31,12 @@ _TRACE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
-    """The data of the decorator about a function; they are passed with the function into other processes."""
-
-    kind: Literal["flow", "task"]
-    source: str | None = None
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    schema: str | None = None
-    """Name or uid of the schema that its tables should fit."""
-    is_strict: bool = False
-    """Whether a table that does not fit fails the run."""
-    features: Mapping[str, Any] = field(default_factory=dict)
-    """Values of features of what it writes."""
-    labels: tuple[str, ...] = ()
-    """Labels of what it writes."""
-    path: str | None = None
-    """The file that holds the function."""
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
     """How a run ended: `complete`, `fail` or `abort`, and why."""
 
     how: Literal["complete", "fail", "abort"]
     message: str = ""
     trace: str | None = None
-
-
-def source_of(function: Callable[..., Any]) -> str | None:
-    """The text of the function; None where Python cannot find it."""
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        return None
 
 
 def run_id(own: UUID, attempt: int) -> str:
