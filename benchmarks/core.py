@@ -117,14 +117,14 @@ def run_python(statement: str) -> None:
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
+    """The time of one call, in milliseconds."""
     begin = time.perf_counter()
     work()
     return (time.perf_counter() - begin) * 1000
 
 
 def median(work: Callable[[], object], times: int = 7) -> float:
-    """How long it usually takes, in milliseconds."""
+    """The median time, in milliseconds."""
     return statistics.median(milliseconds(work) for _ in range(times))
 
 

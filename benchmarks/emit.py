@@ -1,4 +1,4 @@
-"""What lineage costs the host that emits it, and how fast a spool drains: `python benchmarks/emit.py [--events N]`.
+"""The cost of lineage for its host, and the speed at which a spool drains: `python benchmarks/emit.py [--events N]`.
 
 Each figure is the median of five rounds. The receiver is a process of its own, so that only what
 the host itself does is measured: per event in `emit`, and once in `close`. `direct` is the same

@@ -145,7 +145,7 @@ def extra(process: psutil.Process, work: Callable[[], None]) -> int:
 
 
 def curve(total: int, size: int = 1000) -> None:
-    """What an event costs, and what the server holds, while the registry grows."""
+    """The cost of an event, and the memory of the server, while the registry grows."""
     with served() as (port, process):
         begin = time.perf_counter()
         for done in range(0, total, size):

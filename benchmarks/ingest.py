@@ -115,7 +115,7 @@ def _rate(
 
 
 def curve(database: Database, total: int, batch: int) -> list[dict[str, float]]:
-    """What an event costs, and what the process holds, at ten sizes on the way."""
+    """The cost of an event, and the memory of the process, at ten sizes of the registry."""
     points, process = [], psutil.Process()
     step = max(batch, total // 10)
     for first in range(0, total, step):

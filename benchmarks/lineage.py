@@ -104,7 +104,7 @@ def measured(database: Database) -> dict[str, Any]:
 
 
 def shape_figures(database: Database, session: Any, first: Planted, last: int) -> dict[str, Any]:
-    """What the questions about the last artifact of a shape cost."""
+    """The cost of the queries about the last artifact of a shape."""
     start = first.artifact + last
     with counted(database) as statements:
         graph = walk(session, artifacts=[start], down=0)
@@ -154,7 +154,7 @@ def written(count: int) -> list[Edge]:
 
 
 def chain(length: int) -> Shape:
-    """Each run reads what the one before wrote."""
+    """A chain: each run reads what the previous run wrote."""
     return Shape(
         length, length, [*written(length), *((n, n - 1, "input", None) for n in range(1, length))]
     )
@@ -191,7 +191,7 @@ def diamonds(count: int) -> Shape:
 
 
 def large(size: int) -> Shape:
-    """Each run reads one or two of the 400 files before its own."""
+    """A large graph: each run reads one or two of the 400 files before its own."""
     chosen = random.Random(7)  # noqa: S311 - the same graph each time is the point
     reads = []
     for run in range(1, size):

@@ -1,4 +1,4 @@
-"""How long `lamin import nextflow` takes for a run of many tasks: a launch folder with trace, history and work folders.
+"""The time of `lamin import nextflow` for a run of many tasks: a launch folder with trace, history and work folders.
 
     python benchmarks/nextflow_import.py [--tasks 10000] [--store]
 

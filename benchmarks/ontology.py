@@ -81,7 +81,7 @@ def registries() -> dict[str, float]:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long the call takes."""
+    """The seconds that the call takes."""
     begin = time.perf_counter()
     call()
     return time.perf_counter() - begin

@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def measured(name: str) -> dict[str, Any]:
-    """What this benchmark prints."""
+    """The figures that this benchmark prints."""
     done = subprocess.run(
         [sys.executable, str(HERE / f"{name}.py")], check=True, stdout=subprocess.PIPE
     )

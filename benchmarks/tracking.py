@@ -90,7 +90,7 @@ def scripts() -> dict[str, float]:
 
 
 def run(name: str, text: str) -> list[float]:
-    """What the script prints."""
+    """The output of the script."""
     Path(name).write_text(text)
     done = subprocess.run([sys.executable, name], check=True, capture_output=True, text=True)
     durations: list[float] = json.loads(done.stdout)
@@ -116,7 +116,7 @@ def _packages() -> None:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """How long it usually takes, in milliseconds."""
+    """The median time, in milliseconds."""
     times = []
     for _ in range(RUNS):
         begin = time.perf_counter()

@@ -84,7 +84,7 @@ def figures(sent: dict[int, float], heard: Heard) -> dict[str, Any]:
 
 
 async def sending(port: int, options: argparse.Namespace) -> tuple[dict[int, float], int, float]:
-    """When each event was sent, how many were not stored, and how long it took."""
+    """The time at which each event was sent, the number not stored, and the duration."""
     sent: dict[int, float] = {}
     refused = 0
     size = 1 if options.single else options.rate // BATCHES

@@ -1,4 +1,4 @@
-"""What every test gets: an environment of its own, and databases to choose from.
+"""Fixtures of every test: an environment of its own, and databases.
 
 `postgres_url` is a fresh database of a real PostgreSQL, `database_url` runs a test once on SQLite
 and once on PostgreSQL, with the tables of a registry in it, `empty_database_url` without any,
@@ -22,6 +22,7 @@ import pytest
 from lamin_core.db.database import Database
 from lamin_core.instance.instance import Instance
 from lamin_core.instance.setup import disconnect, init
+from lamin_core.runtime import current
 
 # What the shell of the person who runs the tests says about lineage, engines, clouds and terminals.
 _FOREIGN = (
@@ -96,6 +97,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ.update(before)
 
 
+@pytest.fixture(autouse=True)
+def _connection(home: Path) -> Iterator[None]:
+    """The instance that the test connects to, or that a record opens by itself, is closed after the test."""
+    before = current._connection
+    yield
+    opened = current.set_current_instance(before)
+    if opened is not None and opened is not before:
+        opened.db.dispose()
+
+
 def _move_home(patch: pytest.MonkeyPatch, home: Path) -> None:
     patch.setenv("HOME", str(home))
     for name, folder in {
@@ -124,7 +135,7 @@ def embedded(in_tmp_path: Path) -> Iterator[Instance]:
 
 @pytest.fixture
 def instance(embedded: Instance) -> Instance:
-    """What most tests need; those of the core ask for it on both databases."""
+    """The instance of most tests; the tests of the core use one on each database."""
     return embedded
 
 
@@ -153,7 +164,7 @@ class Postgres:
             connection.execute(statement.encode())
 
     def url(self, database: str) -> str:
-        """Where this database is."""
+        """The URL of this database."""
         return str(self._server.get_uri(database=database))
 
     def create(self, template: str = "template0") -> str:

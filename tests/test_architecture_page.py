@@ -1,4 +1,4 @@
-"""What `docs/architecture.md` names exists in the code, and it names every package."""
+"""Everything that `docs/architecture.md` names exists in the code, and it names every package."""
 
 from __future__ import annotations
 

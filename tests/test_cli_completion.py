@@ -63,7 +63,7 @@ def test_tab_completes_the_line_in_bash_and_zsh(
 
 
 def _session(command: list[str], lines: list[str], environment: dict[str, str]) -> str:
-    """What is on the screen in the end; each line is typed when the shell is silent."""
+    """The final screen; each line is typed when the shell is silent."""
     ours, theirs = pty.openpty()
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     with subprocess.Popen(command, **streams, env=environment, start_new_session=True) as shell:  # type: ignore[call-overload]

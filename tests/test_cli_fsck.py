@@ -120,7 +120,7 @@ def test_missing_files_are_reported_with_a_hint(instance: Instance, in_tmp_path:
 
 @pytest.fixture(params=["local", "s3"])
 def storage(request: pytest.FixtureRequest) -> str:
-    """Where copies go."""
+    """The storage for copies."""
     if request.param == "local":
         return "./data"
     request.getfixturevalue("bucket")

@@ -1,4 +1,4 @@
-"""What commands print: output that cannot be written is an error, and nothing in it moves a terminal's cursor."""
+"""Output of commands: output that cannot be written is an error, and no output moves a terminal's cursor."""
 
 from __future__ import annotations
 

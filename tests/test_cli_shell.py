@@ -232,7 +232,7 @@ def test_colour_is_used_on_terminals_only(in_tmp_path: Path) -> None:
 
 
 def _completed(shell: str, line: str, folder: Path) -> list[str]:
-    """What bash offers at the end of this line, once the script is loaded."""
+    """The completions that bash offers at the end of this line, after the script is loaded."""
     script = f"""
 eval "$({LAMIN} completion {shell})"
 complete -p lamin > /dev/null || exit 1

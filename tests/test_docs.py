@@ -84,7 +84,7 @@ class Page:
 
 
 def read(text: str) -> Page:
-    """What there is to run on a page."""
+    """The blocks of a page that can be run."""
     setup: list[str] = []
     blocks: list[Block] = []
     directive: str | None = None

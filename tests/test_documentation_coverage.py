@@ -1,4 +1,4 @@
-"""What a user can name is in the documentation: public names, commands and their options, variables, extras."""
+"""The documentation contains all names for users: public names, commands and their options, variables, extras."""
 
 from __future__ import annotations
 

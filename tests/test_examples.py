@@ -35,7 +35,7 @@ class Played:
     registry: dict[str, Any]
 
     def lineage(self, key: str) -> dict[str, Any]:
-        """What the registry says of an artifact."""
+        """The lineage of an artifact in the registry."""
         graph: dict[str, Any] = json.loads(
             lamin(self.folder, "lineage", key, "--json", "--down", "0")
         )

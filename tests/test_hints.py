@@ -1,4 +1,4 @@
-"""Each error gives the hint of the door that its reader came in through: a command, a call, or a path."""
+"""Each error gives the hint for the interface that its reader used: a command, a call, or a path."""
 
 from __future__ import annotations
 

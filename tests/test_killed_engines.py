@@ -101,7 +101,7 @@ def end(engine: subprocess.Popen[bytes]) -> None:
 
 
 def statuses() -> dict[str, str]:
-    """How each run stands, by the last word of its transform's key."""
+    """The status of each run, by the last word of its transform's key."""
     return {run.transform.key.rpartition(":")[2]: run.status for run in ln.Run.all()}
 
 

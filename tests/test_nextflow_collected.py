@@ -1,4 +1,4 @@
-"""What no task makes, and tasks that are submitted together: the operator collectFile, and task arrays."""
+"""Files that no task makes, and tasks that are submitted together: the operator collectFile, and task arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How it is told when a pipeline ends badly: a failure, a signal, a kill; and when nobody takes the events."""
+"""Events of pipelines that end badly: a failure, a signal, a kill; and events without a receiver."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def wait_until(true: Callable[[], object]) -> None:
 
 
 def starts(folder: Path) -> int:
-    """How many runs have begun; while Nextflow runs its own file and ours both have them."""
+    """The number of runs that have begun; while Nextflow runs, both its own file and ours hold them."""
     return len(
         {event["run"]["runId"] for event in spooled(folder) if event["eventType"] == "START"}
     )
@@ -55,13 +55,13 @@ def starts(folder: Path) -> int:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where two tasks can run at once on any machine."""
+    """A launch folder in which two tasks can run at once on any machine."""
     (tmp_path / "nextflow.config").write_text("executor.cpus = 4\n")
     return tmp_path
 
 
 def story(played: Played) -> list[tuple[str, str]]:
-    """Each task and the workflow, with how it ended."""
+    """The tasks and the workflow, each with its ending."""
     return sorted(
         (run(event)["name"], event["eventType"])
         for event in played.events
@@ -193,7 +193,7 @@ class _Receiver(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nothing on the terminal."""
+        """Print nothing on the terminal."""
 
 
 def test_openlineage_disabled_sends_nothing(folder: Path) -> None:

@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def live(folder: Path) -> list[Played]:
-    """What the observer sent: an own run with a trace, its resume, a retry, all that is odd, a failure."""
+    """The events of the observer: an own run with a trace, its resume, a retry, odd cases, a failure."""
     return [
         play(folder, "run", "fanout.nf", "--lines", "2", "-with-trace", "trace.txt"),
         play(folder, "run", "fanout.nf", "--lines", "2", "-resume"),
@@ -64,7 +64,7 @@ def receiver(
 def observed(
     live: list[Played], tmp_path_factory: pytest.TempPathFactory
 ) -> set[tuple[object, ...]]:
-    """What a registry has of the events of the observer."""
+    """The registry after the events of the observer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("observed"))
         instance = init("data")
@@ -84,7 +84,7 @@ def imported_runs(path: Path) -> list[FinishedRun]:
 
 
 def shared_facts(database: Database) -> set[tuple[object, ...]]:
-    """What observer and importer both know: runs with their code and their endings, and every edge with its bytes.
+    """The facts that observer and importer share: runs with their code and endings, and every edge with its bytes.
 
     Of the operator collectFile nothing stays on disk.
     """

@@ -1,4 +1,4 @@
-"""What runs when someone types `lamin nextflow`, with what is on the machine and what has to be fetched."""
+"""The command `lamin nextflow`, with programs that the machine has and programs that it must fetch."""
 
 from __future__ import annotations
 

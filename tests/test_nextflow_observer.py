@@ -390,7 +390,7 @@ def spooled_numbers(spool: Path) -> list[int]:
 def test_spool_segments_are_named_as_in_python(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, in_tmp_path: Path
 ) -> None:
-    """So that any later run, in either language, delivers what the other one left."""
+    """Check the names of segments, so that a later run in either language delivers what the other left."""
     names = ["", "a", "x" * 127, "y" * 128, "z" * 129, "instance /data/é/.lamin"]
     assert ask("keys", *names) == [key_of(Destination(name, MemorySink)) for name in names]
     monkeypatch.delenv("LAMIN_INSTANCE", raising=False)
@@ -507,7 +507,7 @@ def test_refused_events_are_set_aside_and_the_others_sent(
 
 
 def takes_a_batch_in_part(path: str, events: list[Event]) -> tuple[int, bytes]:
-    """As a server does that could not store one of them, and takes it when it comes again."""
+    """Take a batch in part, as a server that could not store one event and takes it the second time."""
     if not path.endswith("/batch"):
         return 201, b""
     verdict = {"index": 0, "reason": "busy", "retriable": True}
@@ -558,7 +558,7 @@ def test_digests_of_large_files_are_cached_across_runs(
 
 
 def test_finished_task_takes_little_heap(ask: Ask) -> None:
-    """At 100,000 tasks less than 100 MB; of each the run id is needed until the end, to say what it published."""
+    """Check for less than 100 MB at 100,000 tasks; the run id of each is needed until the end, for published files."""
     assert 0 < ask("heap", 20_000) < 800
 
 

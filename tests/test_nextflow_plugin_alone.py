@@ -95,7 +95,7 @@ RECEIVERS: dict[str, Callable[[], AbstractContextManager[str]]] = {
 
 
 def ends(events: list[Event]) -> list[str]:
-    """How the runs ended, each once: after an answer that was lost, an event comes again."""
+    """The endings of the runs, each once: after a lost answer, an event comes again."""
     distinct = {
         (event["run"]["runId"], event["eventType"])
         for event in events

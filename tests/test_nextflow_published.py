@@ -66,7 +66,7 @@ def published(event: Event) -> Iterator[str]:
 
 
 def contents(played: Played, step: str) -> list[tuple[str, list[str]]]:
-    """Of each task of a process: the content of its own file, and those that it published."""
+    """For each task of a process, the content of its own file and of those that it published."""
     tasks = []
     for event in played.events_of(step, "COMPLETE"):
         own = event["outputs"][0]["facets"]["lamin_artifact"]["hash"]

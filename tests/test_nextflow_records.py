@@ -49,7 +49,7 @@ def runs_of(path: Path, **options: Any) -> list[FinishedRun]:
 
 
 def tasks_of(run: FinishedRun) -> dict[str, tuple[str, int, int, int, int]]:
-    """How each task ended, its attempt, and how many files it read, wrote and published."""
+    """The ending of each task, its attempt, and the number of files that it read, wrote and published."""
     return {
         task.name + "!" * (task.attempt - 1): (
             task.status,
@@ -260,7 +260,7 @@ def test_invalid_record_path_is_one_clear_error(
 
 
 def crate(launch: Path, run: FinishedRun) -> Path:
-    """What nf-prov 1.5 writes of this run: the entities of its WrrocRenderer that tell lineage."""
+    """The crate that nf-prov 1.5 writes for this run: the entities of its WrrocRenderer that hold lineage."""
     graph: list[dict[str, Any]] = [
         {
             "@id": "fanout.nf",

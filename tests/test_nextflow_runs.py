@@ -1,4 +1,4 @@
-"""What is told of pipelines that end well: workflow, tasks, files, parameters; anew, resumed and retried."""
+"""Events of pipelines that end well: workflow, tasks, files, parameters; new, resumed and retried."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def rebuilt(event: Event) -> Event:
 
 
 def nextflow_facets(facets: Event) -> Event:
-    """What only Nextflow says of a file: its name in the work folder, the file that it is a copy of."""
+    """The facets of a file that only Nextflow gives: its name in the work folder, the file that it is a copy of."""
     return {name: facet for name, facet in facets.items() if name == "nextflow_file"}
 
 

@@ -37,7 +37,7 @@ PATH = "/api/v1/nextflow/weblog"
 
 
 def messages(name: str) -> list[dict[str, Any]]:
-    """What 22.10.7 posted of this pipeline."""
+    """The messages that Nextflow 22.10.7 posted for this pipeline."""
     lines = (PIPELINES / "weblog" / f"{name}.ndjson").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
@@ -50,7 +50,7 @@ def translated(weblog: Weblog, posted: list[dict[str, Any]], **query: str) -> li
 
 
 def ends(events: list[Event]) -> Counter[tuple[str, str]]:
-    """How often the runs of each job ended how."""
+    """The number of each ending of the runs of each job."""
     return Counter(
         (e["job"]["name"], e["eventType"]) for e in events if e["eventType"] != "RUNNING"
     )
@@ -207,7 +207,7 @@ def run_without_us(launch: Path, *arguments: str) -> int:
 
 
 def facts_of(server: Server) -> set[tuple[object, ...]]:
-    """What its registry has, without the code, of which a weblog says nothing."""
+    """The facts in its registry, without the code, which a weblog does not contain."""
     server.runs()  # waits for what was acknowledged
     instance = Instance.open(server.folder / ".lamin")
     facts = without_code(shared_facts(instance.db))

@@ -1,4 +1,4 @@
-"""What files Prefect runs read and write: passed, returned, declared or said; as they are recorded."""
+"""Files that Prefect runs read and write: passed, returned or declared."""
 
 # mypy: disable-error-code="no-any-return"
 
@@ -271,7 +271,7 @@ def test_folder_argument_is_an_input_unless_results_are_written_into_it(
 
 def test_url_argument_is_an_input_and_returned_url_an_output(recorded: RecordedEvents) -> None:
     class Remote:
-        """As universal_pathlib looks, without a network."""
+        """A path with the attributes of universal_pathlib, without a network."""
 
         protocol = "s3"
 

@@ -1,4 +1,4 @@
-"""How flows and tasks end: well, badly, cut short, taken back; and what goes wrong on our side, which harms nobody."""
+"""Ends of flows and tasks: completed, failed, cancelled, rolled back; and failures of the recording."""
 
 # mypy: disable-error-code="no-any-return"
 

@@ -100,13 +100,13 @@ class Scripts:
         )
 
     def events(self) -> list[dict[str, Any]]:
-        """What was recorded, in the order of its times."""
+        """The recorded events in the order of their times."""
         files = (self.folder / "spool").glob("*.ndjson")
         lines = [line for file in files for line in file.read_text().splitlines()]
         return sorted(map(json.loads, lines), key=lambda event: str(event["eventTime"]))
 
     def ends(self) -> list[tuple[str, str, list[str]]]:
-        """Each end of a run that was recorded: its job, the kind of end, what it has written."""
+        """The recorded ends of runs: job, kind of end, outputs."""
         return [
             (
                 event["job"]["name"].rpartition(":")[2],
@@ -125,7 +125,7 @@ def scripts(prefect_environment: dict[str, str], tmp_path: Path) -> Scripts:
 
 
 def visible(done: subprocess.CompletedProcess[str]) -> tuple[int, str, list[str]]:
-    """What a user sees of a script, without times, ids and what differs from one run to the next anyway."""
+    """The visible output of a script, without times, ids and other things that differ between runs."""
     log = re.sub(r"(?m)^\d\d:\d\d:\d\d\.\d+ \|", "|", done.stderr)
     log = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", log)
     log = re.sub(r"0x[0-9a-f]+", "ADDRESS", log)

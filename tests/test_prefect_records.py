@@ -25,7 +25,7 @@ pytest_plugins = ["tests.support.prefect_server"]
 
 
 class Options(BaseModel):
-    """What a flow is set up with."""
+    """The options of a flow."""
 
     raw: Path
     title: str = "All organs"

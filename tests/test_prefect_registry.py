@@ -1,4 +1,4 @@
-"""What the registry says of Prefect's runs: labels, deployments, attempts, and ends that nobody told."""
+"""Prefect's runs in the registry: labels, deployments, attempts, and ends that no event reported."""
 
 # mypy: disable-error-code="no-any-return"
 

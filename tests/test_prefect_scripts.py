@@ -44,7 +44,7 @@ class Scripts:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def events(self) -> list[dict[str, Any]]:
-        """What was recorded, in the order of its times."""
+        """The recorded events in the order of their times."""
         lines = [
             line for file in self.spool.glob("*.ndjson") for line in file.read_text().splitlines()
         ]

@@ -79,7 +79,7 @@ def instance(
 
 
 def contents(instance: Instance) -> dict[str, str]:
-    """Each table of the registry, the raw events among them, and the export, as text."""
+    """The tables of the registry, with the raw events, and the export, as text."""
     texts = {}
     with instance.db.reading() as session:
         for table in Base.metadata.sorted_tables:
@@ -90,7 +90,7 @@ def contents(instance: Instance) -> dict[str, str]:
 
 
 def leaks(texts: dict[str, str]) -> list[tuple[str, str]]:
-    """Where a secret shows, each with the text around it."""
+    """The places with a secret, each with the text around it."""
     result = []
     for name, text in texts.items():
         for match in re.finditer("sEcret", text):

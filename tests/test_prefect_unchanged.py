@@ -1,4 +1,4 @@
-"""Nothing of Prefect is changed: the same functions, with Prefect's decorators and with ours, side by side."""
+"""Prefect's behaviour is unchanged: the same functions, with Prefect's decorators and with ours, side by side."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def _mode(path: Path | str) -> int:
 
 
 def _modes(output: str) -> dict[str, int]:
-    """What the script has printed about files and folders, while they were in use."""
+    """The modes of files and folders that the script printed while they were in use."""
     lines = [line.split(maxsplit=2) for line in output.splitlines() if line.startswith("MODE ")]
     return {path: int(mode, 8) for _, mode, path in lines}
 

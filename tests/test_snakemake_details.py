@@ -1,4 +1,4 @@
-"""What a job was beside its files: log, benchmark, flags, group, cluster; a workflow recorded by one line."""
+"""Details of jobs beside their files: log, benchmark, flags, group, cluster; a workflow recorded by one line."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ QUEUE = '#!/bin/bash\n(bash "$1" >> queue.log 2>&1 &)\necho q-$$\n'
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the workflow has run: on a cluster, then in part again with another rule, both by its one line."""
+    """The folder in which the workflow ran on a cluster, then in part again with another rule."""
     folder = tmp_path_factory.mktemp("details")
     write(folder, SNAKEFILE)
     write(folder, QUEUE, "queue.sh").chmod(0o755)
@@ -157,7 +157,7 @@ def edge(run: ln.Run, key: str) -> Any:
 
 @pytest.mark.usefixtures("project")
 class TestDetails:
-    """Of one project, which ran three times."""
+    """Details of one project, which ran three times."""
 
     def test_log_file_is_the_report(self) -> None:
         assert job("a").report.path.read_text() == "greetings\n"

@@ -1,4 +1,4 @@
-"""What is told when something goes wrong: in a job, in the workflow, by hand, or with the lineage itself."""
+"""Events when something fails: in a job, in the workflow, by hand, or in the recording itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of files: one workflow with every kind of file that Snakemake knows."""
+"""Events about files: one workflow with every kind of file that Snakemake knows."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Path
 
 @pytest.fixture(scope="module")
 def live(folder: Path) -> Graph:
-    """What the logger recorded."""
+    """The registry of the logger plugin."""
     return graph_of(folder, "live")
 
 
@@ -118,7 +118,7 @@ def import_project(folder: Path, registry: str, *options: str) -> dict[str, int]
 
 
 def graph_of(folder: Path, registry: str) -> Graph:
-    """What a registry has, by names that do not depend on it: files, code, edges, which job belongs to what."""
+    """The graph of a registry, by names that do not depend on it: files, code, edges, parents of jobs."""
     graph = json.loads(lamin(folder / registry, "lineage", "--all", "--json"))
     listed = json.loads(lamin(folder / registry, "list", "transforms", "--json"))
     runs = {run["uid"]: run for run in graph["runs"]}
@@ -149,7 +149,7 @@ def graph_of(folder: Path, registry: str) -> Graph:
 
 
 def without_temporary(graph: Graph) -> Graph:
-    """What both know: nobody knows the content of a removed file later on, nor that there was a pipe."""
+    """The facts that both know: an import knows neither the content of a removed file nor pipes."""
     files = {(path, digest, version) for path, digest, version in graph["files"]}
     return {
         "files": {file for file in files if "temp_" not in file[0]},
@@ -161,7 +161,7 @@ def without_temporary(graph: Graph) -> Graph:
 
 
 def jobs_of(folder: Path, registry: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """What a registry has of each job beside its files: params, benchmark, environment, some details."""
+    """The details of each job in a registry beside its files: params, benchmark, environment."""
     instance = Instance.open(folder / registry / ".lamin")
     ln.setup.connect(str(folder / registry))
     try:

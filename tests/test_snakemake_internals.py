@@ -196,7 +196,7 @@ Path("problems.json").write_text(json.dumps(problems))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the probe has run."""
+    """The folder in which the probe ran."""
     folder = tmp_path_factory.mktemp("internals")
     write(folder, SNAKEFILE)
     write(folder, 'open(snakemake.output[0], "w").write("script")\n', "script.py")
@@ -289,7 +289,7 @@ def test_function_can_be_imported(name: str) -> None:
 
 
 def story(folder: Path, spool: str) -> dict[str, tuple[list[str], set[str], set[str]]]:
-    """Of each rule the kinds of its events, and the files that it read and wrote, sorted."""
+    """The kinds of events of each rule, and the files that it read and wrote, sorted."""
     rules: dict[str, tuple[list[str], set[str], set[str]]] = {}
     for line in "".join(
         path.read_text() for path in (folder / spool).glob("*.ndjson")

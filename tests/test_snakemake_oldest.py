@@ -149,7 +149,7 @@ def played(python: Path, folder: Path) -> Played:
 
 
 def facts(events: list[Event]) -> list[tuple[Any, ...]]:
-    """What the events say, without times, ids and folders, sorted."""
+    """The content of the events, without times, ids and folders, sorted."""
     return sorted((_fact(event) for event in events), key=repr)
 
 

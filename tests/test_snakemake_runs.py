@@ -1,4 +1,4 @@
-"""What is told of workflows, rules and jobs that end well: names, code, params, parents; and when nothing is told."""
+"""Events of workflows, rules and jobs that end well: names, code, params, parents; and invocations without events."""
 
 from __future__ import annotations
 

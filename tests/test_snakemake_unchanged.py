@@ -44,7 +44,7 @@ _OURS = re.compile(rb"^(lineage|jobs? .* told).*\n", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Trace:
-    """What an invocation leaves for its user."""
+    """The traces of an invocation for its user."""
 
     code: int
     terminal: bytes

@@ -1,4 +1,4 @@
-"""What importing costs, and what must never be where: each in a process of its own."""
+"""The cost of imports, and the structure of the code."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from lamin_core.instance.instance import Instance
 from lamin_core.instance.lineage_service import LineageService
 from lamin_core.instance.run_service import RunService
+from lamin_core.saving.contents import Contents
 from lamin_core.saving.files import Files
 
 ROOT = Path(__file__).parents[1]
@@ -151,7 +152,15 @@ def test_repository_contains_no_machine_paths_and_no_index_urls() -> None:
 
 
 def test_every_requirement_is_pinned_and_hashed() -> None:
-    names = {"dev.txt": 50, "next.txt": 50, "producers.txt": 50, "snakemake-oldest.txt": 50}
+    several = (
+        "dev",
+        "next",
+        "producers",
+        "snakemake-oldest",
+        "prefect-oldest",
+        "openlineage-prefect",
+    )
+    names = {f"{name}.txt": 50 for name in several}
     for name, number in (names | {"genes.txt": 1}).items():
         entries = (ROOT / "requirements" / name).read_text().replace("\\\n", " ").splitlines()
         assert len(entries) >= number
@@ -260,7 +269,7 @@ ALSO_WORDS_OF_OURS = {"parent", "schema", "storage"}
 
 
 def test_core_names_no_openlineage_facet() -> None:
-    """What a facet means is known in `openlineage.lamin.receive`; the core knows fields."""
+    """Check that only `openlineage.lamin.receive` names facets; the core knows fields."""
     facets = _facet_names() - ALSO_WORDS_OF_OURS
     assert {"sourceCodeLocation", "jobType", "ownership", "lamin_artifact", "sql"} <= facets
     named = []
@@ -272,7 +281,7 @@ def test_core_names_no_openlineage_facet() -> None:
 
 
 def _facet_names() -> set[str]:
-    """By the names of their schemas: `JobTypeJobFacet` is `jobType`, our own `LaminRunFacet` is `lamin_run`."""
+    """The facets by their schemas: `JobTypeJobFacet` is `jobType`, our own `LaminRunFacet` is `lamin_run`."""
     names = set()
     for path in (ROOT / "openlineage" / "lamin" / "schemas").glob("*/*.json"):
         name = re.sub("(Run|Job|(Input|Output)?Dataset)Facet$", "", path.stem)
@@ -284,7 +293,7 @@ def _facet_names() -> set[str]:
 
 
 def test_rows_of_new_records_are_built_in_one_module() -> None:
-    """What people save and what events tell is the same series, version, content, edge or stub."""
+    """Check that rows of saved records and of events come from one module."""
     rows = dict(_rows_of("lamin_core/ingest/new_rows.py"))
     del rows["numbered"]  # versions that change their numbers have none for a moment
     assert set(rows) >= {"content", "artifact_series", "artifact_version", "edge", "stub"}
@@ -298,7 +307,7 @@ def test_rows_of_new_records_are_built_in_one_module() -> None:
 
 
 def _rows_of(module: str) -> Iterator[tuple[str, set[str]]]:
-    """Each function of the module that returns a dict, with the keys that it names."""
+    """The functions of the module that return a dict, with the keys that each names."""
     for node in ast.parse((ROOT / module).read_text("utf-8")).body:
         if isinstance(node, ast.FunctionDef):
             for _, keys in _keys_given(node):
@@ -323,8 +332,8 @@ def test_methods_that_records_call_on_the_instance_exist() -> None:
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Attribute) and "current_instance()" in ast.unparse(node):
                     called.add(ast.unparse(node).rpartition("current_instance().")[2])
-    services = {"files": Files, "lineage": LineageService, "runs": RunService}
-    assert {"save", "query", "files.load", "lineage.diff", "runs.end"} <= called
+    services = {"files": Files, "contents": Contents, "lineage": LineageService, "runs": RunService}
+    assert {"save", "query", "contents.load", "lineage.diff", "runs.end"} <= called
     for names in sorted(called - {""}):
         service, _, rest = names.partition(".")
         assert hasattr(Instance, service), names
@@ -393,7 +402,7 @@ def _imported(node: ast.AST) -> set[str]:
 
 
 def test_arguments_of_records_are_stored_in_one_attribute() -> None:
-    """What a constructor takes beside columns is in `lamin_core.models.arguments`, not in keys of `__dict__`."""
+    """Check that arguments beside columns are in `lamin_core.models.arguments`, not in keys of `__dict__`."""
     key = re.compile(r"(__dict__|vars\(\w+\))(\[|\.(get|pop|setdefault|update)\()f?[\"'_]")
     packages = {"models", "saving", "tracking", "instance"}
     lines = []

@@ -36,3 +36,7 @@ def test_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert any("my_curated_dataset.parquet" in text for text in printed)
     assert any("(6, 4)" in text for text in printed)
+    listing = ["lamin", "artifacts", "--json"]
+    artifacts = subprocess.run(listing, cwd=tmp_path, check=True, capture_output=True).stdout
+    assert b"my_curated_dataset.parquet" in artifacts
+    assert b"introduction.ipynb" not in artifacts  # the code is no input of its run

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from xml.etree import ElementTree
 
 import pytest
 
@@ -15,6 +18,7 @@ import lamin_core as ln
 import lamin_core.bionty as bt
 from lamin_core.instance.setup import disconnect, init
 from openlineage.lamin.emit.events import Job, Run, start
+from tests.support.commands import typed
 from tests.support.servers import Server
 
 if TYPE_CHECKING:
@@ -198,6 +202,111 @@ def test_keyboard_shortcuts_help_and_suggestions_work(
         page.wait_for_url("**/artifact/*")
 
 
+NOTEBOOK = f"""
+import lamin_core as ln
+ln.setup.init("data")
+with ln.run("make.py"):
+    open("file.txt", "w").write("x")
+    artifact = ln.Artifact("file.txt", key={"raw/</script>" + IMAGE + ".txt"!r}).save()
+for number in range({STEPS}):
+    with ln.run("use.py"):
+        artifact.cache()
+artifact.view_lineage()
+print("not the last line of the cell")
+"""
+
+
+def test_notebook_output_is_a_view_in_a_frame_and_an_svg_picture(
+    browser: Browser, in_tmp_path: Path
+) -> None:
+    """Executed in a kernel, converted by nbconvert, and opened without network."""
+    nbconvert = pytest.importorskip("nbconvert", reason="the extra notebook is not installed")
+    import nbclient
+    import nbformat
+
+    cells = [
+        nbformat.v4.new_code_cell(text)
+        for text in (NOTEBOOK, "artifact.run.view_lineage(return_graph=True)")
+    ]
+    notebook = nbclient.NotebookClient(
+        nbformat.v4.new_notebook(cells=cells), kernel_name="python3"
+    ).execute()
+    for cell in notebook.cells:
+        (shown,) = [out["data"] for out in cell["outputs"] if "data" in out]
+        assert shown["image/svg+xml"].count("<title>") == 3
+        assert IMAGE in shown["text/plain"] or "make.py" in shown["text/plain"]
+        assert len(shown["text/html"]) < 200_000
+    text, _ = nbconvert.HTMLExporter().from_notebook_node(notebook)
+    Path("notebook.html").write_text(text)
+    with browser.new_context(offline=True) as context:
+        page = context.new_page()
+        requested: list[str] = []
+        page.on(
+            "request", lambda request: requested.append(request.url) if request.frame != page.main_frame else None
+        )  # fmt: skip
+        page.goto((in_tmp_path / "notebook.html").as_uri(), wait_until="commit")
+        frame = page.frame_locator("iframe.lamin-lineage-frame").first
+        frame.locator('.lineage-view[data-ready="3"]').wait_for()
+        assert not page.get_by_role("img", name="Lineage").first.is_visible()
+        frame.locator("a:has(g.run.group)").click()
+        frame.locator(f'.lineage-view[data-ready="{2 + STEPS}"]').wait_for()
+        frame.get_by_label("Find in the drawing").fill("onerror")
+        assert frame.locator(".tools .count").first.inner_text() == "1 found"
+        assert page.title() == "Notebook"
+        assert frame.locator("title").first.text_content() == "Lineage"
+        assert requested == []
+
+
+def _corners(svg: str) -> set[tuple[str, float, float]]:
+    """The title and the corner of each box."""
+    boxes = re.findall(r'<title>([^<]*)</title><rect x="([-0-9.]+)" y="([-0-9.]+)"', svg)
+    return {(unescape(title), round(float(x)), round(float(y))) for title, x, y in boxes}
+
+
+def test_lineage_file_works_without_network(
+    browser: Browser, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    typed("lineage", f"raw/{SCRIPT}.html", "--html", "mail.html")
+    problems: list[str] = []
+    with browser.new_context(offline=True, color_scheme="dark") as context:
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("request", lambda request: problems.append(request.url))
+        page.goto((project / "mail.html").as_uri())
+        assert problems == [page.url]
+        view = page.locator(".lineage-view[data-ready]")
+        boxes = int(view.get_attribute("data-ready") or 0)
+        # The script draws as the command has drawn.
+        svg = page.locator(".graph svg")
+        assert _corners(svg.evaluate("(svg) => svg.outerHTML")) == _corners(
+            (project / "mail.html").read_text()
+        )
+        page.locator("a:has(g.run.group)").focus()
+        page.keyboard.press("Enter")
+        page.locator(f'.lineage-view[data-ready="{boxes - 1 + STEPS}"]').wait_for()
+        page.get_by_label("Find in the drawing").fill("sample 3")
+        page.keyboard.press("Enter")
+        assert IMAGE in page.locator(".panel").inner_text()
+        assert page.locator("g[data-box].on").count() < boxes - 1 + STEPS
+        saved = {}
+        for name in ("SVG", "PNG", "JSON", "CSV"):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=name, exact=True).click()
+            saved[name] = Path(download.value.path()).read_bytes()
+        assert ElementTree.fromstring(saved["SVG"]).tag.endswith("svg")
+        assert _corners(saved["SVG"].decode()) == _corners(svg.evaluate("(svg) => svg.outerHTML"))
+        assert saved["PNG"].startswith(b"\x89PNG")
+        assert len(json.loads(saved["JSON"])["groups"]) == 2 * STEPS + 2
+        assert saved["CSV"].startswith(b"steps,kind,uid,name")
+        page.get_by_role("button", name="fold all").click()
+        page.locator(f'.lineage-view[data-ready="{boxes}"]').wait_for()
+        _check(page)
+        assert problems == [page.url]
+
+
 def _kinds_of_pages(server: Server) -> list[str]:
     """A URL of each kind of page."""
     _, runs = server.get("/runs.json")
@@ -327,25 +436,40 @@ def test_edit_form_is_saved_and_its_text_does_not_run(
         assert page.title() != "pwned"
 
 
-def test_runs_page_shows_a_new_run_without_reload(
+def test_eight_open_tabs_show_a_new_run_without_reload(
     browser: Browser,
     server: Server,
-    project: Path,
 ) -> None:
+    """A browser opens six connections to a server: the tabs share one for the changes."""
+    streams: list[Page] = []
     with browser.new_context(base_url=server.url) as context:
-        page = context.new_page()
-        page.goto("/runs")
-        page.evaluate("window.isOld = true")
-        with page.expect_event(
-            "requestfinished", lambda request: "/runs" in request.url, timeout=30_000
-        ):
-            run = Run(
-                "00000000-0000-7000-8000-000000000001",
-                Job("test", "live-job", "rule"),
-                "test",
-                "1.0",
-            )
-            status, _ = server.post(json.dumps(start(run, datetime.now(UTC))).encode())
-            assert status == 201
-        page.get_by_role("link", name="live-job").wait_for()
-        assert page.evaluate("window.isOld")
+        context.on(
+            "request", lambda request: streams.append(request.frame.page) if "/stream" in request.url else None
+        )  # fmt: skip
+        pages = [context.new_page() for _ in range(8)]
+        for page in pages:
+            page.set_default_timeout(20_000)
+            page.goto("/runs")
+            page.evaluate("window.isOld = true")
+        _start_run(server, 1)
+        for page in pages:
+            page.get_by_role("link", name="live-job-1").wait_for()
+            assert page.evaluate("window.isOld")
+        assert len(streams) == 1
+        streams[0].close()
+        pages.remove(streams[0])
+        _start_run(server, 2)
+        for page in pages:
+            page.get_by_role("link", name="live-job-2").wait_for()
+        assert len(streams) == 2
+
+
+def _start_run(server: Server, number: int) -> None:
+    run = Run(
+        f"00000000-0000-7000-8000-{number:012}",
+        Job("test", f"live-job-{number}", "rule"),
+        "test",
+        "1.0",
+    )
+    status, _ = server.post(json.dumps(start(run, datetime.now(UTC))).encode())
+    assert status == 201

@@ -1,4 +1,4 @@
-"""What names the jobs of Snakemake and Nextflow: the project, never the folder that it happens to lie in."""
+"""Names of the jobs of Snakemake and Nextflow: by the project, never by its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The drawing as a PNG: the server's SVG of the same state, painted on a canvas.
+// The drawing as a PNG: the SVG of the same state, painted on a canvas.
 
 const LARGEST = 8192;
 
@@ -12,7 +12,10 @@ export async function savePicture(svgUrl: string, name: string): Promise<void> {
   canvas.height = Math.ceil(image.height * scale);
   canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
   const blob = await new Promise<Blob | null>((done) => { canvas.toBlob(done, "image/png"); });
-  if (!blob) return;
+  if (blob) saveFile(blob, name);
+}
+
+export function saveFile(blob: Blob, name: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

@@ -1,5 +1,7 @@
 // What stands above the drawing: find, zoom, the picture, the time, and what is chosen.
 
+import type { Action } from "./site";
+
 export interface Tools {
   readonly bar: HTMLElement;
   readonly find: HTMLInputElement;
@@ -9,9 +11,7 @@ export interface Tools {
   readonly panel: HTMLElement;
 }
 
-type Action = () => void;
-
-export function makeTools(actions: Readonly<Record<string, Action>>): Tools {
+export function makeTools(actions: Readonly<Record<string, () => void>>): Tools {
   const bar = element("div", "tools");
   const find = document.createElement("input");
   find.type = "search";
@@ -45,23 +45,27 @@ function element(name: string, className: string): HTMLElement {
   return made;
 }
 
-/** Show what a box is, and the links of its row in the table below the drawing. */
-export function fillPanel(panel: HTMLElement, title: string, row: Element | null, link: string): void {
+/** Show what a box is, and what can be done with it. */
+export function fillPanel(panel: HTMLElement, title: string, actions: readonly Action[]): void {
   const text = document.createElement("pre");
   text.textContent = title;
   text.tabIndex = 0;
-  const actions = document.createElement("p");
-  const links = row ? [...row.querySelectorAll<HTMLAnchorElement>("[data-actions] > a")] : [];
-  const copies = links.map((item) => copied(item.textContent ?? "", item.getAttribute("href") ?? ""));
-  const page = row?.querySelector<HTMLAnchorElement>("[data-page]")?.getAttribute("href") ?? link;
-  for (const copy of [copied("open", page), ...copies]) actions.append(copy, " ");
-  panel.replaceChildren(actions, text);
+  const line = document.createElement("p");
+  for (const action of actions) line.append(control(action), " ");
+  panel.replaceChildren(line, text);
 }
 
-function copied(name: string, url: string): HTMLAnchorElement {
+function control({ name, href, to }: Action): HTMLElement {
+  if (to !== undefined) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = name;
+    button.dataset["to"] = to;
+    return button;
+  }
   const link = document.createElement("a");
   link.className = "button";
   link.textContent = name;
-  link.href = url;
+  link.href = href ?? "";
   return link;
 }

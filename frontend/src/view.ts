@@ -5,8 +5,9 @@ import { type D3ZoomEvent, type ZoomBehavior, zoom, zoomIdentity, type ZoomTrans
 
 import { type Box, Drawing } from "./drawing";
 import { Minimap } from "./minimap";
-import { formUrl, show, withParameters } from "./page";
+import { formUrl, withParameters } from "./page";
 import { savePicture } from "./picture";
+import type { Site } from "./site";
 import { fillPanel, makeTools, type Tools } from "./tools";
 
 const SMALLEST = 0.05, LARGEST = 4, READABLE = 0.7, STEP = 1.3;
@@ -31,18 +32,19 @@ export class View {
   private place: ZoomTransform | null = null;
   private until = 0;
 
-  constructor(private readonly root: HTMLElement) {
+  constructor(private readonly root: HTMLElement, private readonly site: Site) {
     this.tools = makeTools({
       fit: () => this.fit(),
       "+": () => this.scaleBy(STEP),
       "−": () => this.scaleBy(1 / STEP),
       PNG: () => void this.save(),
+      ...site.tools,
     });
     root.before(this.tools.bar);
     root.append(this.tools.panel);
     this.listen();
     this.attach();
-    new MutationObserver(() => this.attach()).observe(root, { childList: true });
+    new MutationObserver(() => this.attach()).observe(root, { childList: true, subtree: true });
   }
 
   private listen(): void {
@@ -53,7 +55,6 @@ export class View {
     this.root.addEventListener("dragstart", (event) => event.preventDefault());
     document.addEventListener("click", (event) => this.onClick(event));
     document.addEventListener("submit", (event) => this.onSubmit(event));
-    addEventListener("popstate", () => void show(location.pathname + location.search, false));
     this.tools.find.addEventListener("input", () => this.find());
     this.tools.find.addEventListener("keydown", (event) => { if (event.key === "Enter") this.nextHit(event.shiftKey ? -1 : 1); });
     this.tools.time.addEventListener("input", () => this.showTime());
@@ -87,7 +88,7 @@ export class View {
   }
 
   private restore(): void {
-    const token = this.anchor?.token ?? this.chosen ?? decodeURIComponent(location.hash.slice(1));
+    const remembered = this.site.remembered(), token = this.anchor?.token ?? this.chosen ?? remembered;
     const box = this.drawing?.boxes.get(token);
     if (this.anchor && box && this.place) {
       const { k } = this.place;
@@ -97,7 +98,7 @@ export class View {
     } else {
       this.fit();
     }
-    if (box && (this.anchor || this.chosen === token || location.hash)) this.focus(box);
+    if (box && (this.anchor || this.chosen === token || remembered)) this.focus(box);
     this.anchor = null;
   }
 
@@ -152,8 +153,9 @@ export class View {
     if (!box) return;
     this.chosen = box.token;
     this.light(box.token);
-    history.replaceState(null, "", `#${encodeURIComponent(box.token)}`);
-    this.reveal(box);
+    this.site.remember(box.token);
+    // Not under a pointer that has just pressed the box: what it clicks would be elsewhere.
+    if (box.link?.matches(":focus-visible")) this.reveal(box);
   }
 
   private focus(box: Box): void {
@@ -186,11 +188,7 @@ export class View {
     for (const edge of this.drawing.edges) if (path.has(edge.above) && path.has(edge.below)) this.lit.push(edge.path);
     for (const element of this.lit) element.classList.add("on");
     const title = box.shape.querySelector("title")?.textContent ?? "";
-    fillPanel(this.tools.panel, title, this.rowOf(box.token), box.link?.getAttribute("href") ?? "");
-  }
-
-  private rowOf(token: string): Element | null {
-    return document.querySelector(`tr[data-group="${CSS.escape(token)}"]`);
+    fillPanel(this.tools.panel, title, this.site.actions(box));
   }
 
   private onKey(event: KeyboardEvent): void {
@@ -208,6 +206,7 @@ export class View {
       d: () => this.act(box, ["further down"]),
     };
     const other = box && event.key.startsWith("Arrow") ? this.drawing?.neighbour(box, event.key) : undefined;
+    if (event.key === "Enter" && box?.link && !box.link.hasAttribute("href")) moves["Enter"] = () => this.act(box, ["expand", "fold"]);
     const move = other ? () => this.focus(other) : moves[event.key];
     if (!move) return;
     event.preventDefault();
@@ -216,20 +215,18 @@ export class View {
 
   private act(box: Box | undefined, names: readonly string[]): void {
     if (!box) return;
-    const links = this.rowOf(box.token)?.querySelectorAll<HTMLAnchorElement>("[data-actions] > a") ?? [];
-    const link = [...links].find((item) => names.includes(item.textContent ?? ""));
-    if (link) this.follow(link.getAttribute("href") ?? "", box.token);
+    const action = this.site.actions(box).find((item) => names.includes(item.name));
+    if (action) this.follow(action.to ?? action.href ?? "", box.token);
   }
 
   /** Links to other states of this drawing do not load the page anew. */
   private onClick(event: MouseEvent): void {
     if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-    const link = event.target instanceof Element ? event.target.closest("a") : null;
-    const url = new URL(link?.getAttribute("href") ?? "", location.href);
-    if (!link || url.origin !== location.origin || url.pathname !== location.pathname || url.hash) return;
+    const element = event.target instanceof Element ? event.target : null, state = element && this.site.target(element);
+    if (state === null) return;
     event.preventDefault();
-    const box = this.drawing?.boxOf(link) ?? this.drawing?.boxes.get(this.tools.panel.contains(link) ? this.chosen ?? "" : "");
-    this.follow(url.pathname + url.search, box?.token ?? null);
+    const box = this.drawing?.boxOf(element?.closest("a") ?? null) ?? this.drawing?.boxes.get(this.tools.panel.contains(element) ? this.chosen ?? "" : "");
+    this.follow(state, box?.token ?? null);
   }
 
   private onSubmit(event: SubmitEvent): void {
@@ -242,7 +239,7 @@ export class View {
     const box = token === null ? undefined : this.drawing?.boxes.get(token);
     if (box && this.place) this.anchor = { token: box.token, x: box.x * this.place.k + this.place.x, y: box.y * this.place.k + this.place.y };
     else this.place = null;
-    void show(url);
+    void this.site.show(url);
   }
 
   private find(): void {
@@ -287,12 +284,11 @@ export class View {
   }
 
   private async travel(): Promise<void> {
-    await show(withParameters({ as_of: this.time()?.toISOString() ?? "" }));
+    await this.site.show(withParameters({ as_of: this.time()?.toISOString() ?? "" }));
   }
 
   private async save(): Promise<void> {
-    const url = withParameters({}).replace(/^[^?]*/, (path) => `${path}.svg`);
-    await savePicture(url, "lineage.png");
+    await savePicture(this.site.picture(), "lineage.png");
   }
 }
 

@@ -87,7 +87,7 @@ def _is_whole(folder: Path, required: tuple[Jar, ...]) -> bool:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Only one process at a time, where the file system knows locks; elsewhere the first to finish wins."""
+    """Hold a lock, so that one process works at a time; without locks in the file system, the first to finish wins."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = open(folder.with_name(f".{folder.name}.lock"), "w")  # noqa: SIM115

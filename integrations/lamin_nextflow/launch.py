@@ -58,7 +58,7 @@ def launch(arguments: Sequence[str], environment: Mapping[str, str] = os.environ
 
 
 def _private_file() -> Path:
-    """In the spool, so that a replay finds it if we are killed."""
+    """A private file in the spool, where a replay finds it if this process is killed."""
     name = f"{time.strftime('%Y%m%dT%H%M%S')}-nextflow-{os.getpid()}-{secrets.token_hex(4)}.ndjson"
     return spool_folder() / name
 

@@ -99,7 +99,7 @@ def _destination(environment: Mapping[str, str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    r"""As Groovy reads it.
+    r"""The text as a string of Groovy.
 
     >>> _quoted("it's")
     "'it\\'s'"

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from prefect.flow_engine import AsyncFlowRunEngine, BaseFlowRunEngine, FlowRunEngine
+from prefect.results import ResultStore
 from prefect.task_engine import AsyncTaskRunEngine, BaseTaskRunEngine, SyncTaskRunEngine
 
 from lamin_prefect import listener
@@ -25,6 +26,7 @@ from lamin_prefect.generators import remove_our_frames, under_way, watched
 from lamin_prefect.guards import log_exceptions
 from lamin_prefect.recording import Recording
 from lamin_prefect.translate import Ending, ending_of, ending_of_error
+from openlineage.lamin.adapter.watched_files import ignored
 
 # Attributes of Prefect's objects.
 _ATTEMPT, _RECORDING = "_lamin_attempt", "_lamin_recording"
@@ -234,6 +236,7 @@ def install() -> None:
     for engine in (AsyncTaskRunEngine, AsyncFlowRunEngine):
         _wrap_asynchronous_success(engine)
     _watch_rollback()
+    _ignore_stored_results()
 
 
 def _wrap_context(engine: Any, name: str, wrapper: Callable[[Any, Any], Any]) -> None:
@@ -293,3 +296,19 @@ def _watch_rollback() -> None:
             recording.rolled_back()
 
     BaseTaskRunEngine.handle_rollback = handle_rollback  # type: ignore[assignment, method-assign]
+
+
+def _ignore_stored_results() -> None:
+    """Have the files in which Prefect stores results not counted among those that the function opens."""
+    for name in ("read", "write", "persist_result_record"):
+        setattr(ResultStore, name, ignored()(getattr(ResultStore, name)))
+        setattr(ResultStore, f"a{name}", _ignored_asynchronously(getattr(ResultStore, f"a{name}")))
+
+
+def _ignored_asynchronously(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with ignored():
+            return await method(*args, **kwargs)
+
+    return wrapped

@@ -26,7 +26,7 @@ Identity = tuple[str, str, str | None]
 
 
 class RecordedStates:
-    """How files stood when a run that wrote them was recorded, for as long as this process lives.
+    """The states of files at the time when a run that wrote them was recorded, until this process ends.
 
     A file that still stands so was not written by any run that names it later.
     """

@@ -81,7 +81,7 @@ def _batches(ids: set[UUID | None]) -> Iterator[list[UUID]]:
 
 
 def _end_of(run: OpenRun, row: Any) -> RunEnd | None:
-    """How the attempt ended, by what Prefect says of the run now; None while it is under way."""
+    """The ending of the attempt from what Prefect reports of the run now; None while it runs."""
     state = row.state
     if row.run_count > run.attempt:
         message = f"attempt {run.attempt} was followed by another"

@@ -272,7 +272,7 @@ class Recording:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """In here, this is the current run, and what is opened counts as read or written by it."""
+        """Make this the current run in the block; files opened there count as read or written by it."""
         token = current.set(self)
         try:
             with self._files.opened.active(), recorded_by_engine(self._called.function):

@@ -32,7 +32,7 @@ _TRACE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ended: `complete`, `fail` or `abort`, and why."""
+    """The ending of a run: `complete`, `fail` or `abort`, and the reason."""
 
     how: Literal["complete", "fail", "abort"]
     message: str = ""
@@ -276,7 +276,7 @@ def dependencies(
 
 
 def ending_of(state: Any, error: BaseException | None, timeout: float | None) -> Ending:
-    """How an attempt ended that Prefect has brought to this state, with the error that it caught, if any.
+    """The ending of an attempt in this state of Prefect, with the error that Prefect caught, if any.
 
     A state that is not final is that of an attempt that is going to be repeated. `timeout` is what
     was allowed, in seconds.
@@ -296,7 +296,7 @@ _CUT_OFF = ("CancelledError", "TaskRunTimeoutError", "FlowRunTimeoutError")
 
 
 def ending_of_error(error: BaseException) -> Ending:
-    """How a run ended that raised: an `Exception` is a failure, anything else cut it short.
+    """The ending of a run that raised: an `Exception` is a failure, anything else an abort.
 
     >>> ending_of_error(ValueError("no such luck")).message
     'ValueError: no such luck'

@@ -19,7 +19,7 @@ CodeKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """How a file stood at one moment; two equal stamps of one path are the same content."""
+    """The state of a file at one time; two equal stamps of one path mean the same content."""
 
     device: int
     inode: int

@@ -96,7 +96,7 @@ class Folder:
     workflow: facts.Workflow
 
     def location(self, name: str) -> str:
-        """Where a file is that Snakemake calls so: an absolute path, or the URL of one in a storage."""
+        """The location of a file with this name in Snakemake: an absolute path, or a URL in a storage."""
         return name if "://" in name else os.path.join(self.path, name)
 
     def name(self, path: str) -> str:

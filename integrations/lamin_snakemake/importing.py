@@ -224,7 +224,7 @@ class _FileReader:
 
 
 def _modified(path: str) -> float | None:
-    """When a file, or the newest file in a folder, was written."""
+    """The modification time of a file, or of the newest file in a folder."""
     try:
         if not os.path.isdir(path):
             return os.stat(path).st_mtime

@@ -54,7 +54,7 @@ class OutputRecord:
 
     @property
     def deployed(self) -> list[str]:
-        """With what Snakemake deployed software for the job.
+        """The kinds of software deployment that Snakemake used for the job.
 
         >>> OutputRecord("a", "r", 0.0, 1.0, conda_environment="dependencies: []").deployed
         ['conda']

@@ -65,7 +65,7 @@ def _directives(snakefile: str, rule: str, keyword: str) -> Iterator[str]:
 
 
 def _statements(tokens: list[tokenize.TokenInfo]) -> Iterator[int]:
-    """Where a logical line begins."""
+    """The positions at which logical lines begin."""
     at_start = True
     for index, token in enumerate(tokens):
         if token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):

@@ -1,4 +1,4 @@
-"""From what Snakemake is to what OpenLineage says: pure functions, no file is read and nothing is sent."""
+"""Translate facts of Snakemake to OpenLineage: pure functions that read no file and send nothing."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def in_environment(run: Run, conda_file: str | None) -> Run:
 
 
 def readable(rule: str, wildcards: Mapping[str, str]) -> str:
-    """How people tell the jobs of a rule apart.
+    """The name that distinguishes the jobs of a rule for people.
 
     >>> readable("map", {"sample": "A", "lane": "1"}), readable("index", {})
     ('map (sample=A, lane=1)', 'index')

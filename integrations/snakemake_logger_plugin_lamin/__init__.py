@@ -65,7 +65,7 @@ class LogHandler(LogHandlerBase):
             logging.getLogger("lamin").warning("no lineage is recorded: %s", error)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Nothing: the record has been read when it was logged."""
+        """Do nothing: the record was read when it was logged."""
 
     def close(self) -> None:
         """End the recording; Snakemake calls this twice."""
@@ -91,7 +91,7 @@ class LogHandler(LogHandlerBase):
 
     @property
     def has_formatter(self) -> bool:
-        """Nothing is formatted."""
+        """Return True, so that Snakemake sets no formatter: nothing is formatted."""
         return True
 
     @property

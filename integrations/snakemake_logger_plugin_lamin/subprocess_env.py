@@ -52,7 +52,7 @@ class Children:
             self._attempts.update(list(fact.before))
 
     def put_in_place(self) -> None:
-        """From now on, processes get the run of their job."""
+        """Give processes the run of their job from now on."""
         global _at_work
         _at_work = self
         for starter_name in _STARTERS:

@@ -151,7 +151,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
             cache.size[key] = _size(artifact)
 
     def get_inventory_parent(self) -> str | None:
-        """None: a query names one artifact."""
+        """Return None: a query names one artifact."""
         return None
 
     def local_suffix(self) -> str:
@@ -159,7 +159,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         return self._parsed.local_path
 
     def cleanup(self) -> None:
-        """Nothing is left over."""
+        """Do nothing: no temporary files exist."""
 
     def exists(self) -> bool:
         """Whether the registry has it, and this workflow has not removed it."""
@@ -167,7 +167,7 @@ class StorageObject(StorageObjectRead, StorageObjectWrite, StorageObjectGlob, St
         return artifact is not None and not self._is_removed(artifact)
 
     def mtime(self) -> float:
-        """When this version was made, or last written again with the same bytes from this folder."""
+        """The time at which this version was created, or last rewritten with the same bytes from this folder."""
         return self._modified(self._existing())
 
     def size(self) -> int:

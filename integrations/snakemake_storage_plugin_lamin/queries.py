@@ -45,7 +45,7 @@ class Query:
 
     @property
     def local_path(self) -> str:
-        """Where Snakemake puts the file, below a folder of its own: it ends as the key does.
+        """The path of the file below Snakemake's own folder; it has the ending of the key.
 
         >>> Query("raw/a.csv", "0001").local_path, Query("raw/a.csv").local_path
         ('raw/@0001/a.csv', 'raw/a.csv')

@@ -35,7 +35,7 @@ class Sources(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, where a table is a samplesheet; the error for an unknown source names the nearest."""
+        """Resolve the command; a table is a samplesheet. The error for an unknown source names the nearest."""
         name = args[0]
         if name.lower().endswith(_TABLES) and name not in _sources():
             return super().resolve_command(ctx, ["samplesheet", *args])

@@ -48,7 +48,7 @@ def picture_options(command: Command) -> Command:
             metavar="FILE",
             type=click.Path(dir_okay=False, path_type=Path),
             shell_complete=completers.files,
-            help="Write one HTML file with the picture and its tables.",
+            help="Write one HTML file to mail: the drawing, which expands, and its tables.",
         ),
         click.option(
             "--mermaid",

@@ -118,7 +118,7 @@ def split(words: Sequence[str]) -> tuple[Any, list[str]]:
 
 
 def _artifact(word: str, *, to_change: bool) -> Any:
-    """By uid, key, path, or the bytes of the file at a path."""
+    """The artifact with this uid, key or path, or with the bytes of the file at this path."""
     match = ln.connect().lineage.match(word)
     if match.same_bytes and to_change:
         raise NotFound(
@@ -138,7 +138,7 @@ def _artifact(word: str, *, to_change: bool) -> Any:
 
 
 def _by_word(kind: Any, word: str) -> Any:
-    """By the name that people know it by, or by its uid; a run also by its OpenLineage run id.
+    """The record with this name or uid; a run also by its OpenLineage run id.
 
     Raises `NotFound`, and `MultipleFound` where one record has this name and another this uid.
     """

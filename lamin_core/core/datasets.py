@@ -59,6 +59,17 @@ def small_dataset2(otype: Otype = "DataFrame") -> Any:
     )
 
 
+class mini_immuno:
+    """The same datasets under their names in newer versions of LaminDB.
+
+    >>> mini_immuno.get_dataset2().equals(small_dataset2())
+    True
+    """
+
+    get_dataset1 = staticmethod(small_dataset1)
+    get_dataset2 = staticmethod(small_dataset2)
+
+
 def _dataset(
     samples: list[str],
     genes: dict[str, list[int]],

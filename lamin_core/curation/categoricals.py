@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 class Categoricals:
     """The categorical columns of a dataset, and methods to correct values without a record."""
 
-    def __init__(self, curator: Curator) -> None:
+    def __init__(self, curator: Curator, slot: str | None = None) -> None:
+        """Those of a dataset, or of one slot of it."""
         self._curator = curator
+        self._slot = slot
 
     @property
     def non_validated(self) -> dict[str, list[str]]:
@@ -96,6 +98,8 @@ class Categoricals:
         matched = []
         with self._curator._instance.db.reading() as session:
             for slot, (table, schema) in self._curator._tables().items():
+                if self._slot not in (None, slot):
+                    continue
                 plan = plan_for(session, schema, [str(name) for name in table.columns])
                 for column in plan.categoricals:
                     if column.name in table.columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy.orm import Session
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lamin_core.curation.columns import Series
+
+
+@dataclass(frozen=True, slots=True)
+class CuratorSlot:
+    """One part of a dataset with several, such as `obs`."""
+
+    schema: Schema
+    """The schema that this part should match."""
+    cat: Categoricals
+    """The categorical columns of this part."""
 
 
 class Curator(ABC):
@@ -67,9 +78,12 @@ class Curator(ABC):
         return Categoricals(self)
 
     @property
-    def slots(self) -> dict[str, Schema]:
-        """The schema of each part of the dataset."""
-        return self._schema.slots
+    def slots(self) -> dict[str, CuratorSlot]:
+        """The parts of the dataset: `curator.slots["obs"].cat.standardize("cell_type")`."""
+        return {
+            name: CuratorSlot(schema, Categoricals(self, name))
+            for name, schema in self._schema.slots.items()
+        }
 
     def validate(self) -> None:
         """Check the dataset against the schema.

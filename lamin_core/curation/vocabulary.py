@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lamin_core.curation.problems import Problem, listed, near_misses
+from lamin_core.curation.problems import SHOWN, Problem, listed, near_misses
 from lamin_core.ingest.feature_labels import types_called
 from lamin_core.models import Feature, Registry
 from lamin_core.models.checks import is_storable
@@ -36,6 +36,8 @@ class Matches:
     """Values that are not texts."""
     valid: tuple[str, ...]
     """Names that would be valid, where some values are not."""
+    synonyms: Mapping[str, str]
+    """The names of records that missing values are synonyms of, or write in another case."""
 
     @property
     def option(self) -> Option:
@@ -70,6 +72,7 @@ def match_values(
         tuple(missing),
         tuple(others),
         tuple(valid),
+        synonyms_of(session, dtype, missing) if missing else {},
     )
 
 
@@ -129,13 +132,22 @@ def problems_of(matches: Matches, *, call: str) -> list[Problem]:
                 f"df[{name!r}] = df[{name!r}].astype('string'), or leave them empty",
             )
         )
-    if matches.missing:
-        hint = near_misses(matches.missing, matches.valid)
+    if matches.synonyms:
+        shown = [f"{value!r} for {name_of!r}" for value, name_of in matches.synonyms.items()]
         problems.append(
             Problem(
-                f"{_number(matches.missing, 'term')} not validated in feature {name!r}: "
-                f"{listed(matches.missing)}{hint}",
-                f"fix typos, or create records: {how_to_make(matches.option, matches.missing)}"
+                f"{_number(shown, 'synonym')} in feature {name!r}: {', '.join(shown[:SHOWN])}",
+                f"replace by names: {call}.cat.standardize({name!r})",
+            )
+        )
+    unnamed = [value for value in matches.missing if value not in matches.synonyms]
+    if unnamed:
+        hint = near_misses(unnamed, matches.valid)
+        problems.append(
+            Problem(
+                f"{_number(unnamed, 'term')} not validated in feature {name!r}: "
+                f"{listed(unnamed)}{hint}",
+                f"fix typos, or create records: {how_to_make(matches.option, unnamed)}"
                 f"; or all at once: {call}.cat.add_new_from({name!r})",
             )
         )
@@ -144,17 +156,16 @@ def problems_of(matches: Matches, *, call: str) -> list[Problem]:
 
 def how_to_make(option: Option, names: Sequence[str]) -> str:
     """Return the call that makes records of these names."""
-    kind = option.registry.removeprefix("bionty.")
-    module = "bt" if option.registry.startswith("bionty.") else "ln"
     shown = repr(list(names)) if len(names) <= 5 else "[...]"
     registry = registry_called(option.registry)
+    code = registry._name_in_code()
     if option.type is not None:
-        group = f"type={module}.{kind}.get(name={option.type!r})"
-        return f"ln.save([{module}.{kind}(name=name, {group}) for name in {shown}])"
+        group = f"type={code}.get(name={option.type!r})"
+        return f"ln.save([{code}(name=name, {group}) for name in {shown}])"
     if not issubclass(registry, Named):
-        return f"{module}.{kind}(...).save()"
+        return f"{code}(...).save()"
     field = f", field={option.field!r}" if option.field else ""
-    return f"{module}.{kind}.from_values({shown}{field}, create=True).save()"
+    return f"{code}.from_values({shown}{field}, create=True).save()"
 
 
 def _number(values: Sequence[object], noun: str) -> str:

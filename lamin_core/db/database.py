@@ -237,7 +237,7 @@ def _belong_to_project(engine: Engine) -> None:
 
 
 def _read_only_uri(url: URL) -> str | None:
-    """How SQLite opens a file that this user may only read; None for any other database.
+    """The URI by which SQLite opens a file that this user may only read; None for any other database.
 
     A reader of a file in WAL mode makes two more files beside it, unless they are there. Where the
     folder allows none, the file is taken as one that nobody changes; whoever does so meanwhile is

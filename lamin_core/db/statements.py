@@ -132,7 +132,7 @@ def insert_missing_rows(session: Session, table: object, rows: Sequence[dict[str
 
 @cache
 def _insert_missing(table: Table, names: tuple[str, ...], *, returning: bool) -> TextClause:
-    """Both databases say it alike. As a text it is compiled once; SQLAlchemy's own clause is compiled at each use."""
+    """Insert rows and skip those that exist. A text is compiled once, SQLAlchemy's own clause at each use."""
     columns = [
         column
         for column in table.columns

@@ -92,7 +92,7 @@ def link(session: Session, rows: Iterable[FolderMember]) -> None:
 def _ties(
     folders: Sequence[FolderMember], files: Sequence[FolderMember]
 ) -> Iterable[tuple[int, int]]:
-    """Each version of a folder with the version of a file in it.
+    """The pairs of a version of a folder and a version of a file in it.
 
     >>> from datetime import UTC; t = lambda n: datetime(2026, 1, n, tzinfo=UTC)
     >>> file = lambda key, at, run: FolderMember(key, 1, 1, "d/f", None, t(at), key, None, run)

@@ -47,7 +47,7 @@ class Edge:
 
     @property
     def seen(self) -> Observation:
-        """As the fold over versions sees it."""
+        """The edge in the form that the fold over versions reads."""
         return Observation(
             self.values["observed_at"],
             cast(Any, self.direction),
@@ -123,7 +123,8 @@ def write(
     _write_versions(session, batch)
     insert_rows(session, RunArtifact, [_row(edge, head) for edge, head in batch.bound])
     _note_times(session, grouped)
-    annotate(session, Artifact, _merged(batch.marks))
+    if batch.marks:
+        annotate(session, Artifact, _merged(batch.marks))
     if batch.late:
         refold(session, batch.late)
     containment.link(
@@ -434,7 +435,7 @@ def _note_times(session: Session, grouped: Mapping[int, Sequence[Edge]]) -> None
 
 
 def move(session: Session, pairs: Mapping[int, int]) -> set[str]:
-    """Each series turned out to be another one: what is known of it is known of that; what people made stays.
+    """Move the facts of each series to the series that it turned out to be; what people entered stays.
 
     The run ids of the runs whose edges have to be written anew, as two datasets of theirs may be
     one now.

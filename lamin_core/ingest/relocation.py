@@ -83,7 +83,7 @@ def _present_dataset(dataset: DatasetFacts, moves: Sequence[Move]) -> DatasetFac
 
 
 def remember_move(session: Session, old: str, new: str) -> None:
-    """From now on, facts of the old folder are facts of the new one."""
+    """Record later facts of the old folder as facts of the new one."""
     for former in (old, new):
         session.execute(delete(Relocation).where(Relocation.old == former))
     until = _ALWAYS if _is_same_folder(old, new) else now()

@@ -23,6 +23,7 @@ from lamin_core.db.statements import (
 )
 from lamin_core.enums import RunStatus
 from lamin_core.ingest import new_rows
+from lamin_core.ingest.declared_jobs import tidy
 from lamin_core.ingest.edits import update_unedited
 from lamin_core.ingest.facts import (
     JobFacts,
@@ -32,7 +33,7 @@ from lamin_core.ingest.facts import (
     nothing_said,
 )
 from lamin_core.ingest.run_names import Renaming, RunNames, names_to_load
-from lamin_core.ingest.transforms import TransformBatch, Version, tidy, version_of
+from lamin_core.ingest.transform_batch import TransformBatch, Version, version_of
 from lamin_core.ingest.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
 from lamin_core.models.tables import table_of
@@ -97,7 +98,7 @@ def write(
             stubs[name] = link
     heard = _heard(facts.values(), stubs, names)
     versions, declared = write_transforms(
-        session, _wishes(facts.values(), stubs, heard, existing, jobs), read_job
+        session, _transform_batch(facts.values(), stubs, heard, existing, jobs), read_job
     )
     new_keys = [key for key in _parents_first(facts, stubs, names) if key not in existing]
     ids = dict(zip(new_keys, reserve(session, Run, len(new_keys)), strict=True)) | {
@@ -130,7 +131,7 @@ def _links(facts: RunFacts) -> list[RunReference]:
 
 
 def first_at(facts: RunFacts) -> datetime:
-    """When anything was first heard of the run."""
+    """The time of the first event about the run."""
     return facts.first_at or facts.started_at or facts.finished_at or now()
 
 
@@ -171,7 +172,7 @@ def _parent_id(facts: RunFacts, names: RunNames, ids: Mapping[str, int]) -> int 
 def _heard(
     reported_runs: Iterable[RunFacts], stubs: Collection[str], names: RunNames
 ) -> dict[str, datetime]:
-    """When each stub was first spoken of."""
+    """The time at which an event first named each stub."""
     heard: dict[str, datetime] = {}
     for facts in reported_runs:
         at = first_at(facts)
@@ -182,30 +183,27 @@ def _heard(
     return heard
 
 
-def _wishes(
+def _transform_batch(
     reported_runs: Iterable[RunFacts],
     stubs: Mapping[str, RunReference],
     heard: Mapping[str, datetime],
     existing: Mapping[str, Any],
     jobs: Iterable[JobFacts],
 ) -> TransformBatch:
-    wishes = TransformBatch()
+    batch = TransformBatch()
     for facts in reported_runs:
         for named, at in facts.versions:
-            wishes.want(named, at)
-        if (
-            version_of(facts.transform) not in wishes.versions
-            or facts.transform.source_hash is None
-        ):
-            wishes.want(facts.transform, first_at(facts))
+            batch.request(named, at)
+        if version_of(facts.transform) not in batch.versions or facts.transform.source_hash is None:
+            batch.request(facts.transform, first_at(facts))
         for key, facets in facts.job_facets.items():
-            wishes.say(key, facets)
+            batch.add_facets(key, facets)
     for run_id, link in stubs.items():
         if run_id not in existing or link.job != _job_of(existing[run_id]):
-            wishes.want(TransformFacts(link.namespace, link.name), heard[run_id])
+            batch.request(TransformFacts(link.namespace, link.name), heard[run_id])
     for job in jobs:
-        wishes.declare(job)
-    return wishes
+        batch.declare(job)
+    return batch
 
 
 def _parents_first(
@@ -428,7 +426,7 @@ def _forget_stubs(session: Session, ids: Collection[int]) -> set[int]:
 
 
 def _pass_on(session: Session, name: str) -> None:
-    """Of the other stubs with this run id, the first job gets the id alone as its name."""
+    """Give the id alone as a name to the first job among the other stubs with this run id."""
     begins = f"{name}#"
     query = (
         select(Run.id, Transform.namespace, Transform.key)

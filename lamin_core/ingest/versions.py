@@ -35,7 +35,7 @@ class Observation:
 
     @property
     def order(self) -> tuple[datetime, int, str, int]:
-        """At equal times: readers that saw bytes, then writers, then readers that did not look.
+        """The order at equal times: readers that saw the bytes, then writers, then readers that did not look.
 
         A reader that wrote the dataset itself comes before what it wrote.
         """
@@ -110,7 +110,7 @@ def in_order(observations: Iterable[Observation]) -> list[Observation]:
 
 
 def _first_writes(observations: Iterable[Observation]) -> dict[int, datetime]:
-    """When each run first wrote the dataset, by the primary key of the run."""
+    """The time at which each run first wrote the dataset, by the primary key of the run."""
     written_at: dict[int, datetime] = {}
     for observation in observations:
         if observation.direction == "output" and observation.run_id is not None:

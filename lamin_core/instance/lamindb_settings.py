@@ -55,7 +55,7 @@ def _not_here(owner: str, name: str, names: str) -> AttributeError:
 
 
 class UserHandle(str):
-    """Who is at work here: a text, with the attributes that LaminDB has of it.
+    """The current user: a text, with the attributes that LaminDB has for a user.
 
     >>> UserHandle("alice").handle
     'alice'
@@ -130,7 +130,7 @@ class Annotation:
 
 
 def user_handle() -> UserHandle:
-    """Who is at work; no database is asked."""
+    """The current user; sends no query."""
     return UserHandle(configuration.settings.look_up("user").value or login_name())
 
 
@@ -162,7 +162,7 @@ class SetupSettings:
 
     @property
     def user(self) -> UserHandle:
-        """Who is at work."""
+        """The current user."""
         return user_handle()
 
     @property

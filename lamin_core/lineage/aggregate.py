@@ -87,7 +87,7 @@ class Group:
 
     @property
     def seconds(self) -> float | None:
-        """From the begin of its first run to the end of its last; None while any of them runs."""
+        """The seconds from the start of its first run to the end of its last; None while any of them runs."""
         if self.started_at is None or self.finished_at is None:
             return None
         return (self.finished_at - self.started_at).total_seconds()
@@ -140,6 +140,7 @@ def aggregate(
     level: Level = "step",
     expanded: Iterable[str] = (),
     most: int = MOST,
+    singles: int | None = None,
 ) -> Aggregate:
     """The groups of this graph that are linked to the starts, the nearest first.
 
@@ -149,9 +150,11 @@ def aggregate(
             them are groups of their own.
         level: `step`: runs of the same code in the same workflow; `workflow`: all runs of a workflow and the
             artifacts that stay in it; `code`: runs of the same code, versions of the same artifact; `none`.
-        expanded: uids; the group of each is shown as its members, at most a third of `most` by themselves.
+        expanded: uids; the group of each is shown as its members.
         most: groups at most.
+        singles: members of an expanded group that are shown by themselves; by default a third of `most`.
     """
+    singles = max(1, most // 3) if singles is None else singles
     links = [(above, below) for below, above in graph.shown_links(starts)]
     nodes = {node for link in links for node in link}
     if len(starts) == 1 or not nodes:
@@ -160,7 +163,7 @@ def aggregate(
     keys = _keys(graph, nodes, links, level)
     alone = starts if len(starts) < _REPEATED else ()
     keys.update({node: ("start", node) for node in alone if node in keys})
-    parts = _expanded(graph, keys, expanded, max(1, most // 3))
+    parts = _expanded(graph, keys, expanded, singles)
     members: defaultdict[Hashable, list[int]] = defaultdict(list)
     for node in sorted(keys, key=lambda node: _rank(graph, node)):
         members[keys[node]].append(node)
@@ -183,7 +186,7 @@ def aggregate(
 def _keys(
     graph: Graph, nodes: Collection[int], links: Sequence[tuple[int, int]], level: Level
 ) -> dict[int, Hashable]:
-    """For each node what it shares with the others of its group."""
+    """The key of each node, which it shares with the other nodes of its group."""
     runs = [node for node in nodes if node < 0 and -node in graph.runs]
     artifacts = [node for node in nodes if node > 0 and node in graph.artifacts]
     if level == "none":

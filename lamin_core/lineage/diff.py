@@ -86,18 +86,18 @@ class RunDiff:
     outputs: tuple[FileChange, ...]
 
     def view(self) -> dict[str, Any]:
-        """As `lamin diff --json` prints it."""
+        """The JSON that `lamin diff --json` prints."""
         return asdict(self)
 
     def __str__(self) -> str:
-        """For people: `+` only in the second, `-` only in the first, `~` other, `>` moved, `=` the same."""
+        """The text for people: `+` only in the second, `-` only in the first, `~` different, `>` moved, `=` equal."""
         return "\n".join(_lines(self))
 
     __repr__ = __str__
 
 
 def diff(first: Snapshot, second: Snapshot) -> RunDiff:
-    """How the second run differs from the first."""
+    """The differences of the second run from the first."""
     pairs = {name: (getattr(first, name), getattr(second, name)) for name in _PAIRS}
     return RunDiff(
         runs=(first.uid, second.uid),
@@ -159,7 +159,7 @@ def _environment(
 
 
 def _files(first: tuple[File, ...], second: tuple[File, ...]) -> Iterator[FileChange]:
-    """By name, then, of those that have none in the other run, by what is in them."""
+    """Pair the files by name, then those without a namesake in the other run by their content."""
     before, after = {file.name: file for file in first}, {file.name: file for file in second}
     for name in sorted(before.keys() & after.keys()):
         yield FileChange(

@@ -87,7 +87,7 @@ class RunNode(NamedTuple):
         return (self.finished_at - self.started_at).total_seconds()
 
     def at(self, as_of: datetime) -> RunNode:
-        """As it was at this moment: a run that has ended since was running."""
+        """The graph at this time: a run that ended later was running."""
         if self.finished_at is None or self.finished_at <= as_of:
             return self
         return self._replace(status=RunStatus.RUNNING.value, finished_at=None, error=None)

@@ -133,7 +133,7 @@ def _of_last_makers(session: Session, rows: Iterable[tuple[Any, ...]]) -> Causes
 
 
 def _last_makers(session: Session, artifacts: Collection[int]) -> Mapping[int, int]:
-    """For each artifact the last run that made it; one that only handed it on counts where no other did."""
+    """The last run that made each artifact; a run that only passed it on counts where no other run made it."""
     query = (
         select(RunArtifact.artifact_id, RunArtifact.run_id)
         .join(Run, Run.id == RunArtifact.run_id)
@@ -154,7 +154,7 @@ def _last_makers(session: Session, artifacts: Collection[int]) -> Mapping[int, i
 
 
 def _newer_versions(session: Session, artifacts: Collection[int]) -> dict[int, str]:
-    """For each artifact that is not the latest of its series, the version that is."""
+    """The latest version of each artifact that is not the latest of its series itself."""
     query = (
         select(_source.id, _newest.uid)
         .join(_newest, _newest.series_id == _source.series_id)

@@ -65,6 +65,6 @@ def _name(node: ArtifactNode) -> str:
 
 
 def _file(node: ArtifactNode, *, is_alone: bool) -> File:
-    """By key, so that two copies of a project compare; versions or storages that share one, by more than that."""
+    """The file under its key, so that two copies of a project compare; with more where several share a key."""
     name = _name(node) if is_alone else f"{path_of(node)} v{node.uid[-VERSION_LENGTH:]}"
     return File(name, node.uid, None if node.hash is None else f"{node.hash_type}:{node.hash}")

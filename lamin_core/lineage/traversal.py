@@ -321,7 +321,7 @@ def _links(then: AsOf) -> Iterator[tuple[Any, Any, list[ColumnElement[bool]]]]:
 
 
 def comes_from_container(lower: Any, upper: Any, then: AsOf) -> ColumnElement[bool]:
-    """Of a folder and a file in it: no run wrote the lower, and the upper was there when it was first seen.
+    """Whether a folder and a file are linked: no run wrote the lower, and the upper existed when it was first seen.
 
     A file without a writer came with its folder. A folder without a writer consists of its files.
     What was there later is the origin of neither.

@@ -36,11 +36,11 @@ class Why:
     differences: RunDiff | None
 
     def view(self) -> dict[str, Any]:
-        """As `lamin why --json` prints it."""
+        """The JSON that `lamin why --json` prints."""
         return asdict(self)
 
     def __str__(self) -> str:
-        """For people: `+` only in this run, `-` only in the previous one, `~` other, `>` moved."""
+        """The text for people: `+` only in this run, `-` only in the previous one, `~` different, `>` moved."""
         return "\n".join(_lines(self))
 
     __repr__ = __str__

@@ -149,9 +149,16 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def _registry_name(cls) -> str:
-        """How the types of features call it."""
+        """The name of the registry in the types of features."""
         package = package_of(cls)
         return cls.__name__ if package == CORE_PACKAGE else f"{package}.{cls.__name__}"
+
+    @classmethod
+    def _name_in_code(cls) -> str:
+        """How Python code names it, for hints: `ln.ULabel`, `bt.CellType`."""
+        module, _, name = cls._registry_name().rpartition(".")
+        aliases = {"": "ln", "bionty": "bt"}
+        return f"{aliases.get(module, module)}.{name}"
 
     @classmethod
     def _prepared(cls, session: Session, records: Iterable[Any], user: int) -> list[Any]:
@@ -385,29 +392,60 @@ class Registry(Base, metaclass=RegistryType):
         return records
 
     @classmethod
-    def inspect(cls, values: Iterable[object], field: FieldName = None) -> Inspection:
-        """Return which values are names of records (`validated`) and which are not (`non_validated`)."""
-        return cls._queryset().inspect(values, field)
+    def inspect(
+        cls, values: Iterable[object], field: FieldName = None, **options: object
+    ) -> Inspection:
+        """Return which values are names of records (`validated`) and which are not (`non_validated`).
+
+        `options` narrow the records: `organism="human"` for genes and the like.
+        """
+        return cls._narrowed(options).inspect(values, field)
 
     @classmethod
-    def validate(cls, values: Iterable[object], field: FieldName = None) -> npt.NDArray[np.bool_]:
-        """Return a boolean `numpy` array: whether each value is the name of a record."""
-        return cls._queryset().validate(values, field)
+    def validate(
+        cls, values: Iterable[object], field: FieldName = None, **options: object
+    ) -> npt.NDArray[np.bool_]:
+        """Return a boolean `numpy` array: whether each value is the name of a record.
+
+        `options` are those of `inspect`.
+        """
+        return cls._narrowed(options).validate(values, field)
+
+    @classmethod
+    def _narrowed(cls, options: Mapping[str, object]) -> QuerySet[Self]:
+        """Return the records that these options of `inspect`, `validate` and `standardize` leave."""
+        check_options(f"{cls.__name__}.validate", options)
+        return cls._queryset()
 
     @overload
     @classmethod
     def standardize(
-        cls, values: Iterable[V], field: FieldName = None, *, return_mapper: Literal[False] = False
+        cls,
+        values: Iterable[V],
+        field: FieldName = None,
+        *,
+        return_mapper: Literal[False] = False,
+        **options: object,
     ) -> list[V | str]: ...
     @overload
     @classmethod
     def standardize(
-        cls, values: Iterable[object], field: FieldName = None, *, return_mapper: Literal[True]
+        cls,
+        values: Iterable[object],
+        field: FieldName = None,
+        *,
+        return_mapper: Literal[True],
+        **options: object,
     ) -> dict[str, str]: ...
 
     @classmethod
     def standardize(
-        cls, values: Iterable[V], field: FieldName = None, *, return_mapper: bool = False
+        cls,
+        values: Iterable[V],
+        field: FieldName = None,
+        *,
+        return_mapper: bool = False,
+        **options: object,
     ) -> list[V | str] | dict[str, str]:
         """Return the values, with synonyms and other upper or lower case replaced by the names of records.
 
@@ -415,8 +453,9 @@ class Registry(Base, metaclass=RegistryType):
             values: The values.
             field: Compare the values with this field; by default the name.
             return_mapper: Return only the replacements, as a dict from value to name.
+            options: Those of `inspect`.
         """
-        return cls._queryset().standardize(values, field, return_mapper=return_mapper)
+        return cls._narrowed(options).standardize(values, field, return_mapper=return_mapper)
 
     def save(self) -> Self:
         """Write the record into the registry.
@@ -456,7 +495,7 @@ class Registry(Base, metaclass=RegistryType):
         )
 
     def __hash__(self) -> int:
-        """By the uid; what was asked for it before it had one keeps its answer."""
+        """The hash of the uid; a record that was hashed before it had a uid keeps that hash."""
         own = self.__dict__
         if "_hash" not in own:
             own["_hash"] = object.__hash__(self) if self.uid is None else hash(self.uid)

@@ -173,10 +173,12 @@ def _registries() -> dict[str, type[Any]]:
 
 def registry_called(name: str) -> type[Any]:
     """The registry with this name. Raises `InvalidArgument`."""
-    module, _, called = name.rpartition(".")
-    if not load_module(module):
-        load_module_with(called)
     registries = _registries()
+    if name not in registries:
+        module, _, called = name.rpartition(".")
+        if not load_module_with(called):
+            load_module(module)
+        registries = _registries()
     if name not in registries:
         raise InvalidArgument(
             f"there is no registry {name!r}", hint=f"one of {', '.join(sorted(registries))}"
@@ -293,7 +295,7 @@ def _datetime(value: object) -> object:
 
 
 def as_utc(value: dt.datetime) -> dt.datetime:
-    """In UTC; a time without zone is one in UTC."""
+    """The time in UTC; a time without zone is taken as UTC."""
     return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
 
 

@@ -39,9 +39,10 @@ class HasLineage:
         as_of: datetime | str | None = None,
         return_graph: bool = False,
     ) -> LineageGraph | None:
-        """Show the lineage of this record: in a notebook as a picture, elsewhere as a printed tree.
+        """Show the lineage of this record: in a notebook as a drawing, elsewhere as a printed tree.
 
-        For a run, the lineage of its inputs and outputs; for a transform, of all its runs; for a
+        The drawing in a notebook can be expanded and searched, without network; SVG is also in the
+        output. For a run, the lineage of its inputs and outputs; for a transform, of all its runs; for a
         collection, of its artifacts. A step leads from an artifact to a run, or from a run to an
         artifact. The graph contains at most the nearest 50,000 nodes.
 

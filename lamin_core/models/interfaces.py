@@ -46,7 +46,7 @@ class HierarchyGraph(Drawing, Protocol):
 
     @property
     def names(self) -> Mapping[int, str]:
-        """By primary key, the nearest first."""
+        """The names by primary key, the nearest first."""
 
     @property
     def links(self) -> Sequence[tuple[int, int]]:
@@ -152,7 +152,7 @@ class RunComparison(Protocol):
     def params(self) -> Changes: ...
     @property
     def environment(self) -> Mapping[str, Changes] | None:
-        """By part: `system`, `packages`, `conda`; None where one is unknown."""
+        """The changes of the environment by part: `system`, `packages`, `conda`; None where one is unknown."""
 
     @property
     def inputs(self) -> Sequence[FileChange]: ...

@@ -53,12 +53,12 @@ class RootPath(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """As it is stored."""
+        """The path as the database stores it."""
         project = _PROJECTS.get(dialect)
         return value if value is None or project is None else relative_to(project, value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """As it is on this machine."""
+        """The path on this machine."""
         project = _PROJECTS.get(dialect)
         return value if value is None or project is None else absolute_in(project, value)
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from lamin_core.errors import InvalidArgument
 from lamin_core.models.base import Registry
 from lamin_core.models.interfaces import RecordList
-from lamin_core.models.queryset import FieldName
+from lamin_core.models.queryset import FieldName, QuerySet
 from lamin_core.models.record_kinds import Named, Trashable
 from lamin_core.models.relations import ToMany, ToOne
 from lamin_core.models.tables import Key
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
     from lamin_core.models.user import User
     from lamin_core.ontology.public import PublicOntology
-    from lamin_core.ontology.registries import Organism
     from lamin_core.ontology.source import Source
+    from lamin_core.ontology.species import Organism
 
 UID_LENGTH = 14
 
@@ -192,6 +192,11 @@ class NamedTerm(Term):
             description=description,
         )
 
+    def set_abbr(self, value: str) -> None:
+        """Set the abbreviation of a saved term, and add it to the synonyms."""
+        self.abbr = value
+        self.add_synonym(value)
+
 
 class HierarchicalTerm(Hierarchical, NamedTerm):
     """A term that has wider and narrower terms."""
@@ -206,6 +211,14 @@ class OfOrganism(Term):
 
     organism_id: Mapped[int | None] = mapped_column(ForeignKey("bionty_organism.id"), index=True)
     organism: ClassVar[ToOne[Organism | None]] = ToOne("Organism", "organism_id")
+
+    @classmethod
+    def _narrowed(cls, options: Mapping[str, object]) -> QuerySet[Self]:
+        rest = dict(options)
+        organism = rest.pop("organism", None)
+        query = super()._narrowed(rest)
+        name = getattr(organism, "name", organism)
+        return query if name is None else query.filter(organism__name=name)
 
     def _construct(self, organism: str | Organism | None, values: dict[str, object]) -> None:
         """Set the columns; the organism is found, or made when this is saved."""

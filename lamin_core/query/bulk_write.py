@@ -55,7 +55,7 @@ def _note_edits(session: Session, registry: Any, ids: Select[Any], fields: Itera
 
 
 def settle_latest(session: Session, registry: type[Any], series: list[object]) -> None:
-    """In each of these series that has lost its latest version, the newest that is left is the latest."""
+    """Make the newest remaining version the latest in each of these series that has lost its latest."""
     column = registry._series_column()
     other = aliased(registry)
     newer = select(other.id).where(

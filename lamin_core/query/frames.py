@@ -213,7 +213,7 @@ def _whole_numbers(registry: type[Registry], table: pd.DataFrame) -> list[str]:
 def _several(
     session: Session, registry: type[Registry], path: str, ids: list[int]
 ) -> list[list[Any]]:
-    """For each record the values at the end of a path that begins with a relation to many."""
+    """The values at the end of a path that begins with a relation to many, for each record."""
     first, _, rest = path.partition("__")
     relation = field_named(registry, first)
     target, link = relation.target, relation.link

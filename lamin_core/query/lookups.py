@@ -15,6 +15,7 @@ from lamin_core.models import ToMany, ToOne
 from lamin_core.models.base import Registry
 from lamin_core.models.checks import text_argument
 from lamin_core.models.expressions import Comparison, Q
+from lamin_core.models.lamindb_names import RENAMED
 from lamin_core.models.record_kinds import Versioned
 from lamin_core.models.relations import relations_of
 from lamin_core.query import date_json_lookups, feature_lookups
@@ -142,7 +143,7 @@ class Lookups:
 
 
 def _is_version(registry: Any, value: Any) -> Condition:
-    """By the last characters of the uid, or by the tag that people gave."""
+    """Whether a version has this name: the last characters of its uid, or its tag."""
     ends = OPERATORS["endswith"](registry.uid, value)
     tag = getattr(registry, "version_tag", None)
     fits = [and_(ends, func.length(literal(str(value))) == VERSION_LENGTH)]
@@ -197,13 +198,15 @@ def column_at(registry: type[Registry], path: str, entity: object = None) -> Any
 def fields_of(registry: type[Registry]) -> list[str]:
     """The names that can be asked for."""
     columns = [attribute.key for attribute in registry.__mapper__.column_attrs]
-    return sorted({*columns, *relations_of(registry), *registry._aliases} - {"id"})
+    names = {*columns, *relations_of(registry), *registry._aliases} - {"id"}
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 def unknown(registry: type[Registry], name: str, names: Iterable[str]) -> InvalidArgument:
     """The error for a name that is none, with the nearest ones."""
     names = sorted(names)
-    near = difflib.get_close_matches(name, names, n=3)
+    renamed = RENAMED.get(registry.__name__, {}).get(name)
+    near = [renamed] if renamed else difflib.get_close_matches(name, names, n=3)
     offered = f"did you mean {' or '.join(near)}? " if near else ""
     return InvalidArgument(
         f"{registry.__name__} has no field or lookup {name!a}",

@@ -242,7 +242,7 @@ class SQLQuerySet(QuerySet[R]):
         return self._with(_query=self._query.where(self._is_called(uid)))
 
     def _is_called(self, uid: str) -> Any:
-        """By index wherever that can be: whole uids, and stems, which the series know."""
+        """The condition that a record has this uid, by index where possible: whole uids, and stems of series."""
         series = self.registry.__table__.c.get("series_id")
         if series is not None and len(uid) == self.registry._stem_length:
             table = next(iter(series.foreign_keys)).column.table

@@ -118,7 +118,7 @@ class SQLRelatedSet(SQLQuerySet[R], RelatedSet[R]):
         return link
 
     def _check_acyclic(self, session: Session, link: Any, records: Iterable[Registry]) -> None:
-        """Nothing is above itself."""
+        """Refuse a link that would put a record above itself."""
         above = reached(link, self._relation.other, self._relation.own, self._record.id)
         ancestor_ids = set(session.scalars(select(above.c.id))) | {self._record.id}
         for record in records:

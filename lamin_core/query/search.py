@@ -198,7 +198,7 @@ class _Source:
         return self._is_indexed and self._dialect == "sqlite" and index.has_trigrams()
 
     def _matches(self, choices: list[list[list[str]]]) -> Condition:
-        """That of each of the choices all pieces of at least one alternative are there, by SQLite's index."""
+        """The condition, by SQLite's index, that of each choice all pieces of at least one alternative occur."""
         index_table = table(index.name(self._registry.__tablename__), column("rowid"))
         either = [" OR ".join(map(_all_of, alternatives)) for alternatives in choices]
         phrase = " AND ".join(f"({text})" for text in either)
@@ -253,7 +253,7 @@ def _pieces(word: str) -> list[list[str]]:
 
 
 def _score(row: _Row, needle: str, words: list[str]) -> tuple[object, ...] | None:
-    """How well the row fits, smaller is better; None if it does not."""
+    """The score of the row, smaller is better; None if it does not match."""
     typos = [_typos(word, row) for word in words]
     if any(count is None for count in typos):
         return None
@@ -278,7 +278,7 @@ def _match_rank(row: _Row, needle: str, words: list[str]) -> int:
 
 
 def _typos(word: str, row: _Row) -> int | None:
-    """How many letters of the word are wrong in the best place for it; None if it is nowhere."""
+    """The number of wrong letters of the word at its best match; None without a match."""
     if word in row.name or word in row.rest:
         return 0
     allowed = 0 if len(word) < 4 else 1 if len(word) < 8 else 2
@@ -406,7 +406,7 @@ _EXCERPT = 160
 
 
 def _excerpt(text: str, words: list[str]) -> str:
-    """At most so many characters of the text, with the first of the words that is in it.
+    """An excerpt of at most so many characters, around the first word that the text contains.
 
     >>> _excerpt("a" * 500 + " neuron", ["neuron"]).endswith("aa neuron")
     True

@@ -17,7 +17,7 @@ class Picture(ABC):
 
     @abstractmethod
     def tree(self, *, downwards: bool | None = None) -> str:
-        """As text: what is above it, or what is below it; by default what it was asked for."""
+        """The text of what is above it or below it; by default the direction of the query."""
 
     @abstractmethod
     def svg(self) -> str:
@@ -31,7 +31,7 @@ class Picture(ABC):
 
 
 def show(picture: Picture, *, downwards: bool = False) -> None:
-    """In a notebook the picture, elsewhere the text: what is above it and, if asked for, what is below."""
+    """Show the picture in a notebook, the text elsewhere: what is above it and, on request, what is below."""
     if is_notebook():
         importlib.import_module("IPython.display").display(picture)
     else:

@@ -14,11 +14,14 @@ from lamin_core.render.flowchart import dot, mermaid
 from lamin_core.render.layout import Link, layout
 from lamin_core.render.svg import Box, engine_class, written
 from lamin_core.render.tree import NO_REMARKS, tree
+from lamin_core.render.view_data import Groups
+from lamin_core.render.view_page import view_frame, view_page
 from lamin_core.runtime.printable import printable
 from lamin_core.runtime.text import duration
 from lamin_core.uids import VERSION_LENGTH
 
 _TREES = 10
+_TITLE = "Lineage"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Lineage(Graph, Picture):
         )
 
     def tree(self, *, downwards: bool | None = None) -> str:
-        """As text: what made the nodes it is about, or what hangs on them."""
+        """The text of what made the nodes it is about, or of what depends on them."""
         shown = [
             start
             for start in self.starts
@@ -81,6 +84,24 @@ class Lineage(Graph, Picture):
         """Return the boxes and links of the picture."""
         starts = [-number if kind == "run" else number for kind, number in self.starts]
         return drawing(self, starts, by_code=self.by_code, remarks=self.remarks)
+
+    def page(self, title: str, tables: str = "") -> str:
+        """Return the view as one HTML page that fetches nothing; `tables` is HTML below the drawing."""
+        groups = self._groups()
+        return view_page(title, groups.svg(), groups.data("lineage"), tables)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(include, exclude)
+        groups = self._groups()
+        if not groups.folded.groups:
+            return bundle
+        svg = groups.svg()
+        page = view_page(_TITLE, svg, groups.data("lineage"))
+        return {**bundle, "text/html": view_frame(_TITLE, svg, page)}
+
+    def _groups(self) -> Groups:
+        starts = [-number if kind == "run" else number for kind, number in self.starts]
+        return Groups.of(self, starts, "code" if self.by_code else "step", self.remarks)
 
     def __repr__(self) -> str:
         cut = ", truncated" if self.truncated else ""

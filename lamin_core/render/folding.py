@@ -15,7 +15,7 @@ FOLDED_FROM = 4
 
 
 def by_code(graph: Graph) -> dict[int, int]:
-    """For each run one of the same code, for each artifact one of the same series."""
+    """Map each run to one run of the same code, and each artifact to one of the same series."""
     first: dict[str, int] = {}
     group = {
         -run.id: first.setdefault(f"run {run.transform_uid}", -run.id)
@@ -28,7 +28,7 @@ def by_code(graph: Graph) -> dict[int, int]:
 
 
 def alike(graph: Graph, links: Sequence[Link], starts: Collection[int]) -> dict[int, int]:
-    """For each of several nodes that play the same part, one of them; artifacts are positive, runs negative.
+    """Map each of several nodes with the same part to one of them; artifacts are positive, runs negative.
 
     Runs of the same code and state are alike, and files with the same suffix, as far as what they
     read and what reads them is alike, too. That is the coarsest stable colouring: each round

@@ -34,7 +34,7 @@ class Hierarchy(Picture):
     """Whether the text begins with what is above it or shows what is below it."""
 
     def tree(self, *, downwards: bool | None = None) -> str:
-        """As text: under each term those above it, or below it."""
+        """The text: under each term the terms above it, or below it."""
         is_down = self.downwards if downwards is None else downwards
         below: defaultdict[int, list[int]] = defaultdict(list)
         for wider, narrower in self.links:
@@ -66,7 +66,7 @@ class Hierarchy(Picture):
                 )
 
     def svg(self) -> str:
-        """As a picture: wider terms to the left. At most 150, the nearest."""
+        """The picture: broader terms to the left. At most the 150 nearest terms."""
         drawn = list(self.names)[:MOST]
         boxes = {term: self._box(term) for term in drawn}
         links = [link for link in self.links if link[0] in boxes and link[1] in boxes]

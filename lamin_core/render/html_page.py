@@ -1,4 +1,4 @@
-"""Lineage as one HTML file to mail or to keep: the picture and two tables, nothing that runs or is fetched."""
+"""Lineage as one HTML file to mail or to store: the view and two tables; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -11,25 +11,6 @@ from lamin_core.render.drawing import Lineage
 from lamin_core.runtime.printable import printable
 from lamin_core.runtime.text import duration
 from lamin_core.uids import VERSION_LENGTH
-
-_HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root{{color-scheme:light dark}}
-body{{font:1rem/1.5 system-ui,sans-serif;margin:1rem auto;max-width:76rem;padding:0 1rem}}
-h1{{font-size:1.3rem;overflow-wrap:anywhere}}
-.graph{{overflow:auto;border:1px solid #8c959f;border-radius:6px}}
-table{{border-collapse:collapse;width:100%}}
-th,td{{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0}}
-th,td{{border-bottom:1px solid #8c959f;overflow-wrap:anywhere}}
-</style>
-</head>
-"""
 
 
 def html_page(graph: Lineage, title: str) -> str:
@@ -52,15 +33,11 @@ def html_page(graph: Lineage, title: str) -> str:
         run_rows.append(
             (run.transform_key, run.uid, run.engine, status, began, took, run.error or "")
         )
-    parts = [
-        _HEAD.format(title=_text(title)),
-        f"<body>\n<h1>{_text(title)}</h1>",
-        f'<div class="graph" tabindex="0">{graph.svg()}</div>',
+    tables = [
         _table("Artifacts", ("path", "version", "bytes", "hash", ""), artifact_rows),
         _table("Runs", ("of", "uid", "engine", "status", "began", "took", "error"), run_rows),
-        "</body>\n</html>",
     ]
-    return "\n".join(parts)
+    return graph.page(title, "\n".join(tables))
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -115,7 +115,7 @@ def _columns(nodes: Sequence[int], links: Sequence[Link]) -> dict[int, int]:
 
 
 def _route(link: Link, column_of: Mapping[int, int]) -> list[Item]:
-    """Both ends, and an item of its own in each column between them."""
+    """The route of a link: both ends, and an item of its own in each column between them."""
     source, target = link
     return [source, *((link, at) for at in range(column_of[source] + 1, column_of[target])), target]
 

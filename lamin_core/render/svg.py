@@ -132,6 +132,11 @@ def _legend(boxes: Collection[Box], top: float) -> str:
     return "".join(parts)
 
 
+def standalone_style() -> str:
+    """The rules of a picture that stands alone, for scripts that save one."""
+    return _scoped(_STYLE)
+
+
 def _scoped(style: str) -> str:
     """The rules, for this picture alone: a page with several pictures, or a dark theme, has rules of its own."""
     rules = [rule for rule in style.replace("\n", "").split("}") if rule]
@@ -185,5 +190,5 @@ def _bar(box: Box, x: float, y: float) -> str:
 
 
 def _lines(text: str) -> str:
-    """Each line without control characters, which XML does not take."""
+    """The lines without control characters, which XML does not allow."""
     return "\n".join(printable(line) for line in text.split("\n"))

@@ -89,7 +89,7 @@ def _begun(graph: Graph, run: int) -> str:
 
 
 def _other_makers(graph: Graph, artifact: int) -> str:
-    """How many runs beside the one that is shown made the same bytes."""
+    """The number of other runs that made the same bytes."""
     others = len(graph.makers.get(artifact, ())) - 1
     return f"  (and made by {others} earlier run{'s' * (others > 1)})" if others > 0 else ""
 

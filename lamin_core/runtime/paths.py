@@ -81,7 +81,7 @@ def find_instance(start: Path | None = None) -> Path | None:
 
 
 def find_trusted_instance(start: Path | None = None) -> Path | None:
-    """As `find_instance`; None also where the instance may not be used, for what must not disturb a user's job."""
+    """Find the instance like `find_instance`, but return None where it may not be used, so that no job is disturbed."""
     try:
         return find_instance(start)
     except LaminError:

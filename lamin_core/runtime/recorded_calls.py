@@ -38,7 +38,7 @@ _engine_function: ContextVar[Callable[..., Any] | None] = ContextVar(
 
 @contextmanager
 def recorded_by_engine(function: Callable[..., Any]) -> Iterator[None]:
-    """In this block, an engine calls and records this function, so the call is not recorded a second time."""
+    """Note that an engine records the calls of this function in this block, so that nobody else does."""
     token = _engine_function.set(inspect.unwrap(function))
     try:
         yield

@@ -28,7 +28,7 @@ _FILE_MODES = {Sharing.PRIVATE: 0o600, Sharing.GROUP: 0o660, Sharing.GROUP_READ:
 
 
 def sharing_of(folder: Path) -> Sharing:
-    """How the instance in this `.lamin` folder is shared; a folder that does not exist yet is private."""
+    """The sharing of the instance in this `.lamin` folder; a folder that does not exist yet is private."""
     try:
         mode = folder.stat().st_mode
     except OSError:

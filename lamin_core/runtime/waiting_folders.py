@@ -1,4 +1,4 @@
-"""For which folder events wait that were written where there was no instance.
+"""The folders for which events wait that were written where no instance existed.
 
 Such events lie in the user's spool, which all folders share. Beside them a file names the folder of the
 run, so that `lamin init` or `lamin connect` in it brings in its events, and those of no other folder.

@@ -243,7 +243,7 @@ def _real_key(draft: ArtifactDraft) -> str | None:
 
 
 def _add_edges(session: Session, batch: Sequence[ArtifactDraft]) -> None:
-    """Each run has written its new versions, and written again those that were there."""
+    """Add the edges: each run wrote its new versions, and rewrote those that existed."""
     rows = [
         _edge(draft, draft.row["id"], None)
         for draft in batch

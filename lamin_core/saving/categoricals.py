@@ -108,7 +108,7 @@ class Terms:
 
     @cached_property
     def _types(self) -> dict[Option, list[int] | None]:
-        """For each registry the groups that a label must be in, by primary key; None where any label may be."""
+        """The groups that a label must be in, by registry and primary key; None where any label is allowed."""
         return {
             option: None
             if option.type is None
@@ -138,11 +138,12 @@ def _listed(names: list[str]) -> str:
 
 
 def _how_to_make(option: Option, names: list[str]) -> str:
-    kind = option.registry
+    registry = registry_called(option.registry)
+    code = registry._name_in_code()
     argument = repr(names) if len(names) <= _SHOWN else "names"
-    if not issubclass(registry_called(kind), Named):
-        return f"ln.{kind}(...).save(), then pass the record, its {registry_called(kind)._name_field} or its uid"
+    if not issubclass(registry, Named):
+        return f"{code}(...).save(), then pass the record, its {registry._name_field} or its uid"
     if option.type is not None:
-        group = f"type=ln.{kind}.get(name={option.type!r})"
-        return f"ln.save([ln.{kind}(name=name, {group}) for name in {argument}])"
-    return f"ln.{kind}.from_values({argument}, create=True).save()"
+        group = f"type={code}.get(name={option.type!r})"
+        return f"ln.save([{code}(name=name, {group}) for name in {argument}])"
+    return f"{code}.from_values({argument}, create=True).save()"

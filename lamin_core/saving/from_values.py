@@ -107,7 +107,8 @@ def _check_made_by(registry: Any, field: str, missing: list[Any]) -> None:
     if not _is_made_by(registry, field):
         kind = registry.__name__
         raise InvalidArgument(
-            f"a {kind} is more than {field}={missing[0]!r}", hint=f"make each: ln.{kind}(...)"
+            f"a {kind} is more than {field}={missing[0]!r}",
+            hint=f"make each: {registry._name_in_code()}(...)",
         )
 
 
@@ -116,7 +117,7 @@ def _tell(registry: Any, field: str, missing: list[Any]) -> None:
     shown = ", ".join(map(repr, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
     of = registry.__name__
     makes = (
-        f"; to make them: ln.{of}.from_values(..., create=True).save()"
+        f"; to make them: {registry._name_in_code()}.from_values(..., create=True).save()"
         if _is_made_by(registry, field)
         else ""
     )

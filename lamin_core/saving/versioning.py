@@ -105,7 +105,7 @@ def find_series(session: Session, pending: Sequence[ArtifactDraft]) -> None:
 
 
 def _known_series(session: Session, draft: ArtifactDraft, key: str | None) -> int | None:
-    """Of a revision that of what it revises, of the registry's own copies that of what they are copies of."""
+    """The series of what a revision revises, or of what the registry's own copy is a copy of."""
     revised = draft.revises
     if revised is not None:
         return int(revised.series_id)

@@ -62,15 +62,15 @@ class Metrics:
         self._queue.set_function(depth)
 
     def backlog(self, events: int) -> None:
-        """So many are kept and have no part in the registry yet."""
+        """Count the stored events that are not in the registry yet."""
         self._backlog.set(events)
 
     def received(self, events: int) -> None:
-        """So many came in."""
+        """Count received events."""
         self._received.inc(events)
 
     def refused(self, events: int) -> None:
-        """So many of them were not taken on."""
+        """Count refused events."""
         self._refused.inc(events)
 
     def answered(self, status: int) -> None:

@@ -18,7 +18,7 @@ Mark = tuple[datetime, int]
 
 
 def encoded(cursor: Mark) -> str:
-    """As text that a URL holds as it is.
+    """The cursor as text that needs no escape in a URL.
 
     >>> encoded((datetime(2026, 1, 1, tzinfo=UTC), 7))
     '1767225600000000.7'

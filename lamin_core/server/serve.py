@@ -83,7 +83,7 @@ def serve(
 
 
 def configured(app: ASGIApp) -> uvicorn.Config:
-    """How this application is to be served."""
+    """The configuration with which uvicorn serves this application."""
     return uvicorn.Config(
         app,
         http=_Patient,
@@ -142,7 +142,7 @@ class _Patient(HttpToolsProtocol):
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing to wait for any more."""
+        """Stop the wait: the connection is closed."""
         self._wait(None)
         super().connection_lost(exc)
 

@@ -146,12 +146,12 @@ class Aside:
     here: Path
 
     def put_back(self) -> None:
-        """As if nothing had happened."""
+        """Undo the removal."""
         with suppress(OSError):  # another process has written the same bytes meanwhile
             self.here.rename(self.original)
 
     def remove(self) -> None:
-        """For good; what cannot be removed is an orphan of `lamin fsck`."""
+        """Remove the bytes for good; `lamin fsck` reports as orphans those that cannot be removed."""
         _discard(self.here)
 
 

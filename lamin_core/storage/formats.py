@@ -17,9 +17,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 from lamin_core.errors import InvalidArgument, LaminError, MissingExtra
 
@@ -164,7 +165,7 @@ def otype(data: object) -> str:
 
 
 def n_observations(data: Any) -> int | None:
-    """How many rows it has; None of an object without rows."""
+    """The number of rows; None of an object without rows."""
     shape = getattr(data, "shape", None)
     return None if shape is None else int(shape[0])
 
@@ -187,6 +188,26 @@ def _pandas() -> ModuleType:
 
 def _anndata() -> ModuleType:
     return _library("anndata", "data")
+
+
+def _open_h5ad(path: Path) -> object:
+    adata = _anndata().read_h5ad(path, backed="r")
+    adata.__class__ = _closing_anndata()
+    return adata
+
+
+@cache
+def _closing_anndata() -> type:
+    """A subclass of AnnData for `with artifact.open() as adata:`, which closes the file at its end."""
+
+    class AnnData(_anndata().AnnData):  # type: ignore[misc]
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            self.file.close()
+
+    return AnnData
 
 
 def _mudata() -> ModuleType:
@@ -338,7 +359,7 @@ FORMATS: dict[str, Format] = {
     ".tsv.gz": Format(_read_table("\t"), _TSV, _write_table("\t"), _remotely(_TSV)),
     ".h5ad": Format(
         lambda p: _anndata().read_h5ad(p),
-        lambda p: _anndata().read_h5ad(p, backed="r"),
+        _open_h5ad,
         lambda d, p: d.write_h5ad(p),
     ),
     ".zarr": Format(_zarr, _open_zarr, _write_zarr, _open_remote_zarr),

@@ -76,7 +76,7 @@ def _folder(path: str, below: dict[str, Any]) -> Found:
 
 
 def _written(info: dict[str, Any]) -> float | None:
-    """When an object was written, by whichever name its file system has for that."""
+    """The time at which an object was written, under whichever name its file system has for it."""
     for name in ("LastModified", "last_modified", "mtime", "modified", "created"):
         value = info.get(name)
         if isinstance(value, datetime):

@@ -222,7 +222,7 @@ def _recorded(where: Instance, started: Run) -> Iterator[None]:
 
 @contextmanager
 def _current(started: Run) -> Iterator[None]:
-    """In here, this is the current run, for processes that are started as well."""
+    """Make this the current run in the block, also for the processes that it starts."""
     try:
         with current.run_context(started):
             tell_processes()

@@ -50,7 +50,7 @@ class Tee:
 
 
 class Log:
-    """From here to `close`, what is printed on standard output and standard error goes into this file as well.
+    """A file that also receives what is printed on standard output and standard error until `close`.
 
     That is all that goes through the descriptors 1 and 2 of this process, so also what programs
     that it starts print, and libraries written in C. Where Python's own streams lead elsewhere, as

@@ -40,7 +40,7 @@ Item = TypeVar("Item")
 
 
 def watch_run(where: Instance, run: Run) -> None:
-    """From here on, note the files that this run opens in this process, unless the setting `watch_files` is off."""
+    """Note the files that this run opens in this process from now on, unless the setting `watch_files` is off."""
     if not settings.watch_files:
         return
     run.__dict__["_files"] = RunFiles(scope_of(where), log_of(run.uid))

@@ -80,7 +80,8 @@ def track(
         description: The title of a new transform.
         source_code: The source, if it is not in a file.
         path: The file that contains the source, if it is not the running script.
-        params: Parameters of the run, stored as JSON with secrets masked.
+        params: Parameters of the run, stored as JSON with secrets masked. Those of an R Markdown or
+            Quarto document are added to them.
         features: Values of registered features for the run.
         name: The name of the run; by default the key of the transform.
         project: The name of a saved project to which the run belongs.
@@ -135,6 +136,7 @@ def track(
     is_begun = run is None
     if run is None:
         facts = {"name": name or current.context_value("name") or saved.key}
+        params = {**_document_params(), **(params or {})} or None
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
     else:
         where.runs.resume(run)
@@ -254,6 +256,12 @@ def _details() -> dict[str, Any] | None:
     return {name: value for name, value in details.items() if value} or None
 
 
+def _document_params() -> dict[str, Any]:
+    """The parameters of the R Markdown or Quarto document that is being rendered."""
+    document = r_document()
+    return {} if document is None else document.params
+
+
 def _is_masked(report: Path) -> bool:
     """Mask the secrets in this log; False, with a warning, where that cannot be done: then it is not shared."""
     try:
@@ -279,7 +287,7 @@ class _Script:
         )
 
     def begin(self) -> None:
-        """From here on, it is the current run."""
+        """Make it the current run from now on."""
         _scripts[self._run.uid] = self
         current.set_process_run(self._run)
         termination.remember_main()
@@ -307,7 +315,7 @@ class _Script:
         """The notebook as its editor has saved it by now: its source is that of the run."""
         if self._notebook is None or self._code is None:
             return
-        with contextlib.suppress(InvalidArgument):  # in the midst of being written
+        with contextlib.suppress(InvalidArgument), opening.unwatched():  # half written; no input
             source = in_file(self._notebook).source
             if source is not None and source != self._code.source:
                 amend(self._where.db, self._run, source)

@@ -306,7 +306,7 @@ class _Relay:
             signal.signal(number, handler)
 
     def to(self, program: subprocess.Popen[bytes]) -> None:
-        """From here on to this program, which also gets those that came while it was started."""
+        """Send signals to this program from now on, also those that came while it was starting."""
         self._program = program
         for number in self._early:
             self._hand_on(number, None)

@@ -39,7 +39,7 @@ _UNSEEN = "SystemExit; its code was not seen: end with ln.finish() or sys.exit(c
 
 
 class Outcome(NamedTuple):
-    """How a run ended, and why."""
+    """The status with which a run ended, and the reason."""
 
     status: RunStatus
     error: BaseException | str | None = None

@@ -35,7 +35,7 @@ class Log:
         append(self._path, action)
 
     def declare(self, path: str, kind: str) -> None:
-        """Nothing: the process above knows what was declared."""
+        """Do nothing: the parent process knows what was declared."""
 
 
 def append(path: str, action: Action) -> None:

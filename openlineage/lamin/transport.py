@@ -32,7 +32,7 @@ class LaminConfig(Config):
 
     @classmethod
     def from_dict(cls, params: dict[str, Any]) -> LaminConfig:
-        """From the section of the configuration; unknown fields are left to the client."""
+        """Create it from the section of the configuration; the client handles unknown fields."""
         return cls(params.get("instance"))
 
 

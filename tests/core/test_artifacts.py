@@ -436,9 +436,12 @@ def test_anndata_is_saved_loaded_and_opened_as_h5ad_and_zarr(instance: Instance)
         artifact = ln.Artifact.from_anndata(adata, key=key).save()
         assert (artifact.otype, artifact.n_observations) == ("AnnData", 3)
         assert artifact.load(ad.AnnData).shape == (3, 3), key
-    backed = ln.Artifact.get(key="t/cells.h5ad").open()
-    assert backed.isbacked  # type: ignore[attr-defined]
-    backed.file.close()  # type: ignore[attr-defined]
+    with ln.Artifact.get(key="t/cells.h5ad").open() as backed:  # type: ignore[attr-defined]
+        assert backed.isbacked
+        assert (
+            ln.Artifact.from_anndata(backed[:2].to_memory(), key="t/two.h5ad").n_observations == 2
+        )
+    assert not backed.file.is_open
     assert ln.Artifact.get(key="t/cells.zarr").open()["X"].shape == (3, 3)
 
 

@@ -1,4 +1,4 @@
-"""What people hand over by mistake, in the wrong order or under strange names: an error of ours, or correct work."""
+"""Wrong arguments, wrong order and strange names: each gives a typed error or works."""
 
 from __future__ import annotations
 

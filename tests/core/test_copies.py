@@ -367,7 +367,7 @@ def test_copy_without_copy_file_range_has_the_same_bytes(
 
 
 def _part_of(instance: Instance, path: Path, suffix: str = ".txt") -> Path:
-    """Where the unfinished copy of this is, before anybody has begun it."""
+    """The path of the unfinished copy of this file, before it exists."""
     folder = Path(instance.storage, ".lamindb")
     folder.mkdir(exist_ok=True)
     name = Path(managed_key(digest(path), suffix)).name

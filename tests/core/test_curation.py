@@ -29,7 +29,7 @@ def perturbation(instance: Instance) -> ln.Feature:
 
 @pytest.fixture
 def schema(perturbation: ln.Feature) -> ln.Schema:
-    """That of the walkthrough."""
+    """The schema of the walkthrough."""
     genes = [ln.Feature(name=name, dtype=int).save() for name in GENES]
     return ln.Schema([*genes, perturbation], name="Counts").save()
 
@@ -42,7 +42,7 @@ def table() -> pd.DataFrame:
 
 
 def problem(table: pd.DataFrame, schema: ln.Schema) -> str:
-    """What is said of a table that does not fit."""
+    """The error text for a table that does not fit."""
     with pytest.raises(ValidationError) as raised:
         ln.curators.DataFrameCurator(table, schema).validate()
     return str(raised.value)
@@ -255,6 +255,17 @@ def test_anndata_is_annotated_by_slot(composite: ln.Schema, table: pd.DataFrame)
     artifact = ln.curators.AnnDataCurator(adata, composite).save_artifact(description="cells")
     assert artifact.schema == composite
     assert artifact.otype == "AnnData"
+    ln.ULabel.get(name="IFNG").add_synonym("gamma")
+    adata.obs["perturbation"] = ["gamma", "DMSO", "DMSO"]
+    curator = ln.curators.AnnDataCurator(adata, composite)
+    with pytest.raises(ValidationError) as raised:
+        curator.validate()
+    assert "1 synonym in feature 'perturbation': 'gamma' for 'IFNG'" in str(raised.value)
+    assert "term" not in str(raised.value)
+    curator.slots["var"].cat.standardize()
+    curator.slots["obs"].cat.standardize("perturbation")
+    curator.validate()
+    assert adata.obs["perturbation"].tolist() == ["IFNG", "DMSO", "DMSO"]
     assert len(artifact.feature_sets) == 3
     assert ln.Artifact.get(ulabels__name="IFNG") == artifact
     assert (

@@ -1,4 +1,4 @@
-"""What people say about artifacts and runs: values of features, and labels; and asking by them."""
+"""Values of features and labels of artifacts and runs, and queries by them."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _visible(instance: Instance, folder: Path) -> list[tuple[str, Path]]:
 def _check_killed(
     instance: Instance, folder: Path, expected: dict[str, bytes] | None, key: str
 ) -> int:
-    """What must hold after a death; how many rows there are of what was being saved."""
+    """Check the registry after a kill; return the number of rows of what was being saved."""
     rows = ln.Artifact.filter(key__startswith=key.removesuffix("*")).to_list()
     for row in rows:
         assert digest(row.cache()) == row.content_digest
@@ -116,7 +116,7 @@ def _check_killed(
 
 
 def _check_saved(instance: Instance, folder: Path) -> None:
-    """What must hold once it was saved again."""
+    """Check the registry after it was saved again."""
     report = fsck.check(instance, deep=True, grace=0)
     assert report.problems == []
 

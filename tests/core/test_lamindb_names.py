@@ -27,7 +27,7 @@ MODULES = {
 
 
 def _refused() -> Iterator[tuple[str, str]]:
-    """What the page shows in the first column, and the hint."""
+    """The names in the first column of the page, each with its hint."""
     for registry, hints in lamindb_names.ARGUMENTS.items():
         yield from ((f"{registry}({name}=)", hint) for name, hint in hints.items())
     for registry, hints in lamindb_names.ATTRIBUTES.items():
@@ -80,6 +80,13 @@ def test_module_names_the_replacement_of_unsupported_names_and_hides_them_from_d
 def test_unknown_argument_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(errors.FieldValidationError, match="did you mean description"):
         ln.ULabel(name="x", descripton="y")  # type: ignore[call-arg]
+
+
+def test_former_name_of_a_field_names_the_field(instance: Instance) -> None:
+    with pytest.raises(errors.InvalidArgument, match="did you mean key"):
+        ln.Transform.get(name="fit.py")
+    with pytest.raises(errors.InvalidArgument, match="known are: attempt,"):
+        ln.Run.filter(reports="x")
 
 
 def test_branches_are_ignored_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -201,11 +208,14 @@ def test_from_df_with_a_second_positional_argument_is_refused(embedded: Instance
 def test_artifacts_have_relations_to_all_biological_registries(embedded: Instance) -> None:
     Path("a.txt").write_text("a")
     artifact = ln.Artifact("a.txt", key="a.txt").save()
-    assert all(list(getattr(artifact, name).all()) == [] for name in ln._BIOLOGICAL)
+    names = {name for part in ln._BIOLOGICAL.values() for name in part}
+    relations = {name for name in names if name.islower()}
+    assert all(list(getattr(artifact, name).all()) == [] for name in relations)
     from lamin_core.ontology.links import plural  # not before: the relations load it themselves
     from lamin_core.ontology.registries import REGISTRIES
 
-    assert {plural(registry) for registry in REGISTRIES} == set(ln._BIOLOGICAL)
+    assert {plural(registry) for registry in REGISTRIES} == relations
+    assert {registry.__name__ for registry in REGISTRIES} == names - relations
 
 
 def test_transforms_have_predecessors_and_successors(embedded: Instance) -> None:

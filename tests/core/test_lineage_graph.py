@@ -34,7 +34,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @contextmanager
 def statements(database: Database) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile, but for the beginning of transactions."""
+    """The statements that reach the database meanwhile, without the start of transactions."""
     sent: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
@@ -56,7 +56,7 @@ def numbers(graph: Graph, first: Planted) -> Numbers:
 
 
 def chain(length: int) -> Shape:
-    """Each run reads what the one before wrote."""
+    """A chain: each run reads what the previous run wrote."""
     written = [(n, n, "output", None) for n in range(length)]
     return Shape(length, length, [*written, *((n, n - 1, "input", None) for n in range(1, length))])
 
@@ -86,7 +86,7 @@ def fan(width: int) -> Shape:
 
 
 def dense(size: int) -> Shape:
-    """Each run reads what all before it wrote: every node lies at many distances."""
+    """A dense graph: each run reads what all earlier runs wrote, so that a node has many distances."""
     written = [(n, n, "output", None) for n in range(size)]
     return Shape(
         size, size, [*written, *((n, a, "input", None) for n in range(size) for a in range(n))]
@@ -349,7 +349,7 @@ def shapes(draw: st.DrawFn) -> Shape:
 
 
 def links(shape: Shape, at: datetime | None) -> set[tuple[tuple[str, int], tuple[str, int]]]:
-    """What is below, and what is above."""
+    """The nodes below, and the nodes above."""
     edges = [e for e in shape.edges if at is None or seen_at(e) <= at]
     outputs = {
         a for _, a, direction, role in edges if direction == "output" and role != "rolled_back"
@@ -399,7 +399,7 @@ def walked(
 
 
 def split(nodes: set[tuple[str, int]], shape: Shape) -> Numbers:
-    """By kind, with the runs above."""
+    """Split the nodes by kind, with the runs above."""
     runs = {number for kind, number in nodes if kind == "run"}
     parents = dict(shape.parents)
     for run in list(runs):

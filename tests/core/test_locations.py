@@ -55,7 +55,7 @@ def _receive(instance: Instance, *outputs: Dataset, run: str = RUN) -> None:
 
 
 def _doubts() -> list[str]:
-    """What is doubtful about the run."""
+    """The doubts about the run."""
     doubts: list[str] = (ln.Run.get(external_id=RUN).details or {}).get("doubts", [])
     return doubts
 

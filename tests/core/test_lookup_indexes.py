@@ -1,4 +1,4 @@
-"""What is looked up by its beginning is found by an index, and texts have one order, on both databases."""
+"""Lookups by a prefix use an index, and texts have one order, on both databases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Write = Callable[[str, str], Path]
 
 
 def plan(instance: Instance, queryset: QuerySet[Any]) -> str:
-    """How the database answers this, when it has no small table to read whole."""
+    """The query plan, when the database has no small table to read whole."""
     with instance.db.reading() as session:
         is_sqlite = session.get_bind().dialect.name == "sqlite"
         statement = queryset.ids().compile(

@@ -51,6 +51,8 @@ def test_user_defined_terms_have_parents_without_cycles() -> None:
         neuron.parents.add(state)
     state.add_synonym("mncs")
     assert bt.CellType.standardize(["MNCS", "other"]) == ["my neuron cell state", "other"]
+    state.set_abbr("MN")
+    assert bt.CellType.get(abbr="MN").synonyms == "mncs|MN"
     assert bt.CellType.validate(["neuron", "nuron"]).tolist() == [True, False]
 
 
@@ -69,7 +71,7 @@ def test_artifacts_are_labelled_and_filtered_by_terms(artifact: ln.Artifact) -> 
     assert artifact.features.get_values() == {"tissue": "lung"}
     assert ln.Artifact.filter(tissue="lung").one() == artifact
     assert artifact.tissues.one() == tissue
-    with pytest.raises(ValidationError, match=r"ln.bionty.Tissue.from_values\(\['lng'\]"):
+    with pytest.raises(ValidationError, match=r" bt.Tissue.from_values\(\['lng'\]"):
         artifact.features.add_values({"tissue": "lng"})
 
 
@@ -82,6 +84,12 @@ def test_genes_belong_to_an_organism() -> None:
     genes = bt.Gene.filter(organism__name="human").lookup()
     assert genes.cd8a == gene
     assert [gene.symbol for gene in bt.Gene.filter(organism__name="mouse")] == ["Cd8a"]
+    assert bt.Gene.validate(["CD8A", "Cd8a"], organism="human", mute=True).tolist() == [True, False]
+    gene.add_synonym("my CD8")
+    assert bt.Gene.standardize(["my CD8"], organism=gene.organism) == ["CD8A"]
+    assert bt.Gene.inspect(["my CD8", "CD8A"], organism="mouse").validated == []
+    with pytest.raises(InvalidArgument, match="takes no argument 'species'"):
+        bt.Gene.validate(["CD8A"], species="human")
     schema = ln.Schema(itype=bt.Gene.ensembl_gene_id, dtype=int).save()
     schema.genes.add(gene)
     assert ln.FeatureSet.filter(genes=genes.cd8a).one() == schema

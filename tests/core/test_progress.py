@@ -25,7 +25,7 @@ print("seen" if watch else "unseen")
 
 
 def _printed(**environment: str) -> tuple[str, str]:
-    """What a process prints whose standard error is a terminal: on that, and on standard output."""
+    """The output of a process whose standard error is a terminal: on that terminal, and on standard output."""
     ours, theirs = pty.openpty()
     settings = {**os.environ, "TERM": "xterm-256color", **environment}
     done = subprocess.run(

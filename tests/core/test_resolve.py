@@ -1,4 +1,4 @@
-"""What a name means: a path the file at that path, a uid its record, known bytes their artifacts, on both databases."""
+"""The record that a name means: by path, by uid, by the bytes of a file, on both databases."""
 
 from __future__ import annotations
 

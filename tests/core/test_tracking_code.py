@@ -23,7 +23,7 @@ STEM = "Ab3dEf5hIj7l"
 
 
 def _run(write: Write, name: str, text: str, *arguments: str, fails: bool = False) -> str:
-    """What the script says on standard error."""
+    """The standard error of the script."""
     path = write(name, "import lamin_core as ln\n" + text)
     done = subprocess.run(
         [sys.executable, str(path), *arguments], capture_output=True, text=True, cwd=path.parent

@@ -1,4 +1,4 @@
-"""How runs end: real scripts in processes of their own, with real exit codes and real signals."""
+"""The ends of runs: real scripts in processes of their own, with real exit codes and real signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as read by a run, and who may say otherwise."""
+"""The inputs of a run, and how a user changes them."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class _Site(http.server.SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Nothing on standard error."""
+        """Print nothing on standard error."""
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def _client(instance: Instance, *, is_writable: bool) -> TestClient:
 
 
 def _fields(page: str) -> dict[str, str]:
-    """What a browser would send of the form as it is."""
+    """The fields that a browser would send from the unchanged form."""
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w+)">', page))
     areas = re.findall(r'<textarea name="(\w+)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
     return {**hidden, **{name: html.unescape(text) for name, text in areas}}

@@ -108,7 +108,7 @@ def test_database_connection_is_restored_after_an_outage(
 
 
 def _until_stored(server: Server, body: bytes) -> int:
-    """How often a client had to send it."""
+    """The number of times that a client had to send it."""
     for times in range(1, 10):
         if server.post(body)[0] == 201:
             return times

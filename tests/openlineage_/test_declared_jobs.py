@@ -1,4 +1,4 @@
-"""What jobs are declared to read and write without a run: drawn as declared, on both databases."""
+"""Declared inputs and outputs of jobs without a run: drawn as declared, on both databases."""
 
 from __future__ import annotations
 

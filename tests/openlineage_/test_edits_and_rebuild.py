@@ -1,4 +1,4 @@
-"""What people do to rows that events made stays, whatever events come, and whenever the registry is rebuilt."""
+"""Edits of rows that events created stay, whatever events follow and whenever the registry is rebuilt."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def _event(draw: st.DrawFn) -> Event:
 
 
 def _state_lines(empty: Path, batches: Sequence[Sequence[Event]]) -> list[str]:
-    """What a registry says that is told these; `empty` is the database of one that has heard nothing."""
+    """The state of a registry after these events; `empty` is the database of a registry without events."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{shutil.copy(empty, folder)}")
         for batch in batches:
@@ -181,7 +181,7 @@ def test_order_and_repetition_of_events_do_not_change_the_registry(
 def _state_lines_by_two_processes(
     empty: Path, batches: Sequence[Sequence[Event]], seed: int
 ) -> list[str]:
-    """What a registry says that two processes are told these; some they only keep, and settle some later."""
+    """The state of a registry after two processes received these events and settled some of them later."""
     choices = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{shutil.copy(empty, folder)}"

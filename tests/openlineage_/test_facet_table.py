@@ -1,4 +1,4 @@
-"""Each row of the table of facets in docs/openlineage.md: an event with the facet, and what the row promises.
+"""The table of facets in docs/openlineage.md: for each row an event with the facet, and what the row promises.
 
 A row, or a facet in a row, that has no check here fails.
 """

@@ -34,7 +34,7 @@ VERSION_TAG = "openlineage_client_version"
 
 @pytest.fixture
 def folder(in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the job works; its spool is in there."""
+    """The working directory of the job, with its spool."""
     monkeypatch.setenv("LAMIN_SPOOL", str(in_tmp_path / "spool"))
     monkeypatch.setenv("LAMIN_PATIENCE", "10")
     return in_tmp_path
@@ -56,7 +56,7 @@ def example_events() -> list[Event]:
 
 
 def emit_events(*events: Event) -> Sink:
-    """What an adapter does."""
+    """Emit events as an adapter does."""
     sink = default_sink()
     for event in events:
         sink.emit(event)

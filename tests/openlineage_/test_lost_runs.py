@@ -37,7 +37,7 @@ def states(instance: Instance) -> set[tuple[str, str | None, int | None]]:
 
 
 def state(instance: Instance) -> tuple[str, str | None, int | None]:
-    """That of the only run."""
+    """The state of the only run."""
     (result,) = states(instance)
     return result
 

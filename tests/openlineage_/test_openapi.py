@@ -99,7 +99,7 @@ parameters = {{ "path.namespace" = "file", "path.dataset" = "/data/table.csv" }}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the cases: the cases that schemathesis counted, and the answers that the server did, by status."""
+    """The result of the cases: the number that schemathesis counted, and the server's answers by status."""
 
     cases: int
     statuses: dict[str, int]

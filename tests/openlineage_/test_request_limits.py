@@ -1,4 +1,4 @@
-"""What the endpoint takes: everything that can be kept, and of the rest it says why; all of it is counted."""
+"""Limits of the endpoint: it stores all that it can, explains why it refuses the rest, and counts both."""
 
 from __future__ import annotations
 
@@ -447,7 +447,7 @@ _LARGE_HEAD = (
 
 @contextmanager
 def _stalled(port: int, count: int = 4) -> Iterator[list[socket.socket]]:
-    """As many bodies as there is room for, all but their last bytes."""
+    """Send as many bodies as the server has room for, without their last bytes."""
     with ExitStack() as stack:
         clients = []
         for _ in range(count):

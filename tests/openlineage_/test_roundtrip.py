@@ -147,7 +147,7 @@ def fill_by_script(folder: Path) -> None:
 
 
 def engine_events(instance: Instance, folder: Path) -> list[Event]:
-    """What engines tell: a workflow with a retry, files inside of the storage and outside, a job and a dataset."""
+    """Events of engines: a workflow with a retry, files inside and outside of the storage, a job and a dataset."""
     top = run_of(1, "flow")
     bad, good = run_of(2, "step", top), run_of(3, "step", top, attempt=2, params={"n": 1.5})
     (folder / "outside.txt").write_text("outside")

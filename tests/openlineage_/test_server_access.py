@@ -1,4 +1,4 @@
-"""Who may reach the server: nobody without a key, nobody by a foreign name, no page from elsewhere."""
+"""Access to the server: none without a key, none by a foreign host name, none for pages of other sites."""
 
 from __future__ import annotations
 

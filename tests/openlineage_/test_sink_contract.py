@@ -1,4 +1,4 @@
-"""What every sink keeps, whatever is behind it."""
+"""The contract of every sink."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ SINKS = (
 
 @pytest.fixture(params=SINKS)
 def behind(request: pytest.FixtureRequest) -> Behind:
-    """Each sink in turn."""
+    """A sink of each kind in turn."""
     result: Behind = request.getfixturevalue(request.param)
     return result
 

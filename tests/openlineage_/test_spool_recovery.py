@@ -1,4 +1,4 @@
-"""What waits in a spool for an instance is brought in by whoever reads next, in bounded time, and breaks nothing."""
+"""The next reader records the events that wait in a spool, in bounded time, and without breaking anything."""
 
 from __future__ import annotations
 

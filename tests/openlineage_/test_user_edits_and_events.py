@@ -1,4 +1,4 @@
-"""What people do by hand with what events told of, and what events told afterwards do to that."""
+"""Edits by people of records from events, and later events about the same records."""
 
 from __future__ import annotations
 

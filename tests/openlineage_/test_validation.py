@@ -1,4 +1,4 @@
-"""What an adapter says is valid OpenLineage, and what is not valid is found, without a network."""
+"""The events of adapters are valid OpenLineage, and invalid events are detected, without a network."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from lamin_core.instance.instance import disconnect
 
 @dataclass(frozen=True)
 class Done:
-    """What a command in this process has printed."""
+    """The output of a command in this process."""
 
     stdout: str
     stderr: str
@@ -67,7 +67,7 @@ def lamin(*arguments: str, code: int = 0, **options: Any) -> subprocess.Complete
 
 
 def on_terminal(*command: str, answer: str = "", **options: Any) -> tuple[str, int]:
-    """What a command shows on a terminal on which `answer` is typed; its exit code."""
+    """The output of a command on a terminal on which `answer` is typed, and its exit code."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True, **options

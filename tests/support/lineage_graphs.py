@@ -48,14 +48,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Planted:
-    """Where the numbers of a shape begin in the tables."""
+    """The primary keys at which a shape begins in the tables."""
 
     artifact: int
     run: int
 
 
 def seen_at(edge: tuple[int, int, str, str | None]) -> datetime:
-    """When this edge is seen."""
+    """The time at which this edge is seen."""
     return BEGIN + timedelta(seconds=edge[0] + (edge[2] == "output"))
 
 

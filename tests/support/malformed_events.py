@@ -63,7 +63,7 @@ def _thing(name: str, **facets: Any) -> Event:
 
 
 def mutants(every: int = 1) -> Iterator[tuple[str, bytes]]:
-    """Each with a word on what is wrong with it; of those with a wrong value somewhere, one in `every`."""
+    """The malformed events, each with a word on its fault; of those with a wrong value, one in `every`."""
     number = 0
     for which, event in enumerate(originals()):
         for path in _paths(event):

@@ -138,7 +138,7 @@ def prefect_here(prefect_environment: dict[str, str]) -> Iterator[None]:
 
 
 class RecordedEvents:
-    """What the flows of a test have recorded, read from the spool."""
+    """The events that the flows of a test recorded, read from the spool."""
 
     def __init__(self, spool: Path) -> None:
         self.spool = spool

@@ -1,4 +1,4 @@
-"""What the tests of the read API are told: a flow with three steps, one of them run twice, and names of any kind."""
+"""The events for the tests of the read API: a flow with three steps, one of them run twice, and names of any kind."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Answer = tuple[int, bytes]
 
 @dataclass
 class Receiver:
-    """What came, in order. `answer` is asked (path, events of the body) before anything is noted as taken."""
+    """A receiver that keeps the events in order; `answer(path, events)` decides before they count as taken."""
 
     url: str
     port: int
@@ -35,12 +35,12 @@ class Receiver:
 
 
 def takes_everything(path: str, events: list[dict[str, Any]]) -> Answer:
-    """As our own server does."""
+    """Accept everything, as our own server does."""
     return 200, b"{}"
 
 
 def without_batches(path: str, events: list[dict[str, Any]]) -> Answer:
-    """As Marquez does."""
+    """Refuse batches, as Marquez does."""
     return (404, b"no such resource") if path.endswith("/batch") else (201, b"")
 
 

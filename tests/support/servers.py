@@ -44,7 +44,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Self:
@@ -102,7 +102,7 @@ class Server:
         return size
 
     def counts(self) -> dict[str, float]:
-        """What it has counted."""
+        """The metrics of the server by name."""
         lines = [line for line in self.get("/metrics")[1].splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 

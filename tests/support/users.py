@@ -32,7 +32,7 @@ GROUP = 62_000
 
 @dataclass(frozen=True)
 class Done:
-    """What another user has seen."""
+    """The output of a command of another user."""
 
     returncode: int
     stdout: str

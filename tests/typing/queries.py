@@ -1,4 +1,4 @@
-"""What queries return, as mypy and basedpyright see it; never run."""
+"""The types of query results for mypy and basedpyright; never run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fields, the relations and the methods of records are, as mypy and basedpyright see them; never run."""
+"""The types of fields, relations and methods of records for mypy and basedpyright; never run."""
 
 from __future__ import annotations
 

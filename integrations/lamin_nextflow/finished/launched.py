@@ -44,7 +44,7 @@ class Trace:
 
     @property
     def begin(self) -> datetime | None:
-        """When the first task was submitted that this run executed itself."""
+        """The time at which the first task was submitted that this run executed itself."""
         times = (row.submitted for row in self.rows if not row.is_cached)
         return min((time for time in times if time is not None), default=None)
 

@@ -139,7 +139,7 @@ class _Makers:
 
 
 def _written(path: str) -> float:
-    """When a file was put there, in seconds since 1970; a link, not what it leads to."""
+    """The time at which a file was published, in seconds since 1970; of a link, the time of the link itself."""
     return os.lstat(path).st_mtime
 
 

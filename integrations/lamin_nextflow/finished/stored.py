@@ -236,7 +236,7 @@ class _Reader:
         return submitted, max(submitted, completed)
 
     def _created(self, key: str) -> datetime | None:
-        """When the first of its files was made: records say no other beginning of a task."""
+        """The time of the first of its files, because the records hold no other start of a task."""
         addresses = [
             key_of(leaf)
             for entry in (self.store.outputs.get(key) or {}).get("output") or ()
@@ -247,7 +247,7 @@ class _Reader:
         return min((time for time in times if time is not None), default=None)
 
     def _status(self, key: str, folder: WorkFolder) -> End:
-        """How a task ended that no trace and no log names: a task that did not end well gave nothing."""
+        """The status of a task that no trace and no log names: a task that failed has no output."""
         if folder.exit_code:
             return "aborted" if folder.exit_code in _STOPPED else "failed"
         output = self.store.outputs.get(key)

@@ -42,7 +42,7 @@ class TaskRow:
 
     @property
     def end(self) -> End:
-        """How it ended; what a trace calls by any other word was ended with its run."""
+        """The status of the task; a task with any other word in the trace ended with its run."""
         return _ENDS.get(self.status, "aborted")
 
     @property

@@ -1,4 +1,4 @@
-"""How Nextflow writes times, durations and numbers into its files."""
+"""Parse the times, durations and numbers that Nextflow writes into its files."""
 
 from __future__ import annotations
 

@@ -126,12 +126,12 @@ class WorkFolder:
 
     @property
     def submitted(self) -> datetime | None:
-        """When its wrapper was written."""
+        """The time at which its wrapper script was written."""
         return _modified(self.path / ".command.run")
 
     @property
     def completed(self) -> datetime | None:
-        """When its exit status was written."""
+        """The time at which its exit status was written."""
         return _modified(self.path / ".exitcode")
 
 

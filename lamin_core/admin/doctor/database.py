@@ -82,7 +82,7 @@ def _answer(session: Session) -> float:
 
 
 def latency(answers: list[float]) -> Finding:
-    """How long a small question takes.
+    """The time that a small query takes.
 
     >>> latency([0.001, 0.5, 0.002]).status, latency([0.2]).status
     ('ok', 'warning')
@@ -95,7 +95,7 @@ def latency(answers: list[float]) -> Finding:
 
 
 def _clock(session: Session) -> float:
-    """By how many seconds the clock of the database is ahead; SQLite has none of its own."""
+    """The seconds by which the clock of the database is ahead of ours; SQLite has no clock of its own."""
     if session.get_bind().dialect.name == "sqlite":
         return 0.0
     local_time = datetime.now(UTC)
@@ -104,7 +104,7 @@ def _clock(session: Session) -> float:
 
 
 def skew(whose: str, seconds: float) -> Finding:
-    """How far a clock is from that of this machine.
+    """The difference between a clock and the clock of this machine.
 
     >>> skew("clock", -0.2).status, skew("clock", 60).status
     ('ok', 'warning')

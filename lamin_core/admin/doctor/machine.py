@@ -87,7 +87,7 @@ def spool() -> Finding:
 
 
 def waiting_elsewhere() -> Iterator[Finding]:
-    """For which folders events wait in the user's spool, since there was no instance when something ran there."""
+    """The folders for which events wait in the user's spool, because they had no instance when something ran there."""
     for folder in sorted(set(waiting_folders(user_spool()).values())):
         instance = instance_of(Path(folder))
         if instance is None:

@@ -20,7 +20,7 @@ from lamin_core.storage.rooted_paths import own_location
 
 
 def checks(instance: Instance) -> Iterator[Finding]:
-    """By a small file that is written, read and removed."""
+    """Check the storages: write, read and remove a small file in each."""
     try:
         root = instance.storage
         ahead = _tried_remote(root) if is_remote(root) else _tried_local(root)
@@ -47,7 +47,7 @@ def _absent(instance: Instance) -> Iterator[Finding]:
 
 
 def _tried_local(root: str) -> float:
-    """By how many seconds the clock of its file system is ahead. Raises `Unavailable`."""
+    """The seconds by which the clock of its file system is ahead of ours. Raises `Unavailable`."""
     own_location(root, f"{MANAGED}/any")
     folder = Path(root, MANAGED)
     path = folder / f".doctor-{secrets.token_hex(8)}"

@@ -121,7 +121,7 @@ class Remote:
     """Objects behind fsspec: what a bucket says of them costs nothing, their bytes are read only when asked for."""
 
     def measure(self, path: str, expected: Digest) -> Digest:
-        """By what the bucket says: the size, and the entity tag of a single object."""
+        """The size that the bucket reports, and the entity tag if this is a single object."""
         fs, target = _filesystem(path)
         facts = _translate_errors(path, lambda: fs.info(target))
         if facts.get("type") != "directory":
@@ -208,7 +208,7 @@ def _read(fs: Any, target: str) -> Digest:
 
 
 def _read_folder(fs: Any, target: str) -> Digest:
-    """As `hashing` does it for a local folder: over path, size and digest of every file, in the order of the paths."""
+    """Hash it as `hashing` does a local folder: over path, size and digest of all files, in the order of the paths."""
     names = fs.find(target)
     entries = sorted(
         (name[len(target.rstrip("/")) + 1 :].encode(), _read(fs, name)) for name in names

@@ -1,4 +1,4 @@
-"""Who has a label is answered by the index alone"""
+"""Answer which records have a label from the index alone"""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Of changes of runs the newest are kept (their triggers are made anew after every migration); runs by engine"""
+"""Keep the newest changes of runs (their triggers are made anew after every migration); runs by engine"""
 
 from alembic import op
 

@@ -58,7 +58,7 @@ def _foreign(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
 
 
 def _link(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
-    """With the target in its name, some would be longer than the 63 bytes of PostgreSQL."""
+    """A link table. With the target in its name, some names would be longer than the 63 bytes of PostgreSQL."""
     name = f"fk_{table}_{column}"
     return sa.ForeignKeyConstraint([column], [f"{target}.id"], name=name, ondelete="CASCADE")
 

@@ -86,7 +86,7 @@ def home(session: Session) -> Data:
 
 
 def _record_counts(session: Session) -> dict[str, int]:
-    """How many records there are of each kind: one statement."""
+    """The number of records of each kind, by one statement."""
     registries: dict[str, tuple[Any, Any]] = {
         "artifacts": (Artifact, Artifact.deleted_at.is_(None)),
         "runs": (Run, None),

@@ -85,7 +85,7 @@ class Options:
     select: str | None
 
     def query(self) -> dict[str, str]:
-        """As parameters of a URL, without those that are as they are by default."""
+        """The view as parameters of a URL, without those that have their default."""
         values: dict[str, object] = {
             "up": self.up, "down": self.down, "failed": self.failed, "group": self.group, "boxes": self.boxes,
             "as_of": None if self.as_of is None else self.as_of.isoformat(), "select": self.select,
@@ -249,7 +249,7 @@ def _group_with(graph: Graph, groups: Aggregate, uid: str) -> tuple[int, ...]:
 
 
 def _joined(graph: Graph, other: Graph) -> Graph:
-    """Both graphs."""
+    """The union of both graphs."""
     return Graph(
         {**graph.artifacts, **other.artifacts},
         {**graph.runs, **other.runs},

@@ -288,7 +288,7 @@ def _paged(
 
 
 def _counts(rows: Sequence[Sequence[Any]], column: int) -> list[Data]:
-    """How many records have each value in this column, the most frequent first."""
+    """The number of records with each value in this column, the most frequent first."""
     counter: Counter[str] = Counter()
     for row in rows:
         if row[column]:

@@ -207,7 +207,7 @@ def _columns(session: Session, artifact: int, schema: int | None) -> list[Data]:
 
 
 def _snippets(uid: str) -> list[Data]:
-    """How to get at it, from Python, R and the shell."""
+    """The lines that load the artifact, in Python, R and the shell."""
     python = f'import lamin_core as ln\nln.Artifact.get("{uid}").load()'
     r = f'ln <- reticulate::import("lamin_core")\nln$Artifact$get("{uid}")$load()'
     return [

@@ -225,7 +225,7 @@ def _log(session: Session, run_id: int) -> Data | None:
 
 
 def difference(session: Session, *, first: str, second: str) -> Data:
-    """How the second run differs from the first: six statements."""
+    """The page with the differences of the second run from the first: six statements."""
     uids = [first, second]
     # Once for both, with their code and environment: `snapshots` finds them in the session then.
     rows = session.execute(

@@ -23,7 +23,7 @@ from lamin_core.server.web import (
     terms,
 )
 from lamin_core.server.web.page import SECURITY_HEADERS, Page, Site, form_fields, see_other
-from lamin_core.server.web.templates import FOLDER, render
+from lamin_core.server.web.templates import asset_content, render
 
 PAGES: tuple[Page, ...] = (
     *home.PAGES,
@@ -36,6 +36,7 @@ PAGES: tuple[Page, ...] = (
 )
 _ASSETS = {
     "style.css": "text/css",
+    "lineage.css": "text/css",
     "script.js": "text/javascript",
     "lineage.js": "text/javascript",
     "icon.svg": "image/svg+xml",
@@ -120,7 +121,7 @@ async def _asset(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _ASSETS:
         return Response("no such file", 404, headers=SECURITY_HEADERS)
-    content = (FOLDER / "static" / name).read_bytes()
+    content = asset_content(name)
     # Its URL changes with its content, so a browser may keep it.
     headers = {**SECURITY_HEADERS, "Cache-Control": "max-age=31536000, immutable"}
     return Response(content, media_type=_ASSETS[name], headers=headers)

@@ -15,13 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import lamin_core
-from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.render.view_page import VIEW_FOLDER
 from lamin_core.runtime.printable import printable_lines
-from lamin_core.runtime.text import duration
+from lamin_core.runtime.text import duration, size
 from lamin_core.server.web.markup import highlighted, markdown
 
 FOLDER = Path(__file__).parent
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def render(name: str, data: Mapping[str, object]) -> str:
@@ -67,20 +66,6 @@ def _shown(value: object) -> object:
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return value if value.isascii() and value.isprintable() else printable_lines(value)
-
-
-def size(number: int | None) -> str:
-    """Bytes for people.
-
-    >>> size(0), size(1234), size(5_000_000), size(None), size(-1)
-    ('0 B', '1.2 kB', '5.0 MB', '', '')
-    """
-    if number is None or number == UNKNOWN_SIZE:
-        return ""
-    value, unit = float(number), 0
-    while value >= 1000 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    return f"{value:.1f} {_UNITS[unit]}" if unit else f"{number} B"
 
 
 def when(at: datetime | None) -> str | Markup:
@@ -176,5 +161,10 @@ def asset(name: str) -> str:
     >>> asset("style.css").startswith("/static/style.css?")
     True
     """
-    content = (FOLDER / "static" / name).read_bytes()
-    return f"/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
+    return f"/static/{name}?{hashlib.sha256(asset_content(name)).hexdigest()[:12]}"
+
+
+def asset_content(name: str) -> bytes:
+    """A file of the pages; those of the lineage view are also a part of the files that it is shown in."""
+    folder = VIEW_FOLDER if name.startswith("lineage.") else FOLDER / "static"
+    return (folder / name).read_bytes()

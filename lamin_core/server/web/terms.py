@@ -131,7 +131,7 @@ def _related(record: Registry, relations: Relations) -> Iterator[Select[Any]]:
 
 
 def _counts(session: Session, record: Registry, relations: Relations) -> dict[str, int]:
-    """How many artifacts have this record or a narrower one, and the same for each that is narrower by one step."""
+    """The number of artifacts with this record or a narrower one, and the same for each child of the record."""
     registry = type(record)
     link, own, other = _link(relations["artifacts"])
     roots = select(registry.id.label("root"), registry.id.label("id"))

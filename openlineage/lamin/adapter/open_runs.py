@@ -25,7 +25,7 @@ class OpenRun:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How a run ended, and when, as its engine says."""
+    """The status and time with which a run ended, as its engine reports them."""
 
     run: RunReference
     how: Literal["COMPLETE", "FAIL", "ABORT"]

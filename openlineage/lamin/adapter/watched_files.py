@@ -51,7 +51,7 @@ class WatchedFiles:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """In here, in this thread or task and in what copies its context, this is what takes the files.
+        """Give the opened files to this recorder in the block, in this thread or task and in what copies its context.
 
         A thread without a context belongs to what is active, if that is one thing alone.
         """
@@ -150,10 +150,11 @@ _numbers = itertools.count()
 
 _active: ContextVar[RunFiles | None] = ContextVar("lamin_watched_files", default=None)
 _open: list[RunFiles | None] = []
+_NOTHING = RunFiles(Scope([]), os.devnull)
 
 
 class _Forks:
-    """How often this process has forked: before, no other one writes down what it opens."""
+    """The number of forks of this process: before the first, no other process notes what it opens."""
 
     count = 0
 
@@ -163,6 +164,23 @@ class _Forks:
 
 
 os.register_at_fork(after_in_parent=_Forks.add)
+
+
+@contextmanager
+def ignored() -> Iterator[None]:
+    """In here, in this thread or task and in what copies its context, no files are noted: the engine opens its own.
+
+    >>> files = WatchedFiles()
+    >>> files.expect([__file__])
+    >>> with files.active(), ignored(): open(__file__, "rb").close()
+    >>> files.is_empty
+    True
+    """
+    token = _active.set(_NOTHING)
+    try:
+        yield
+    finally:
+        _active.reset(token)
 
 
 def _working_directory() -> str | None:

@@ -1,4 +1,4 @@
-"""From the host to a receiver, without a wait: into the spool at once, and on from there in the background."""
+"""The sink that never lets the host wait: it writes events to the spool, and a background thread sends them on."""
 
 from __future__ import annotations
 

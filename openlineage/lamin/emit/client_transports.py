@@ -158,7 +158,7 @@ class TransportSink(Sink):
         self._client = client
 
     def emit(self, *events: Event | bytes) -> None:
-        """Each of them, in order."""
+        """Send the events in order."""
         reasons: dict[int, str] = {}
         for index, event in enumerate(events):
             try:
@@ -259,7 +259,7 @@ def _run_event(data: Event, head: dict[str, Any]) -> Any:
 
 
 def _tags(facet: dict[str, Any], kind: Any, row: Any) -> Any:
-    """As objects, for the client adds tags of its own to them."""
+    """The tags as objects, to which the client adds tags of its own."""
     return kind(
         [row(tag["key"], tag["value"], tag.get("source")) for tag in facet["tags"]],
         producer=facet["_producer"],

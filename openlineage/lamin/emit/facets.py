@@ -232,7 +232,7 @@ def schema(fields: Iterable[tuple[str, str, str | None]]) -> Facet:
 
 
 def output_statistics(size: int | None, n_files: int | None, n_rows: int | None) -> Facet:
-    """How much was written."""
+    """The facet with the numbers of bytes, files and rows that were written."""
     return _standard(
         "OutputStatisticsOutputDatasetFacet", "1-0-2", size=size, fileCount=n_files, rowCount=n_rows
     )

@@ -365,7 +365,7 @@ def _texts(facet: Facets, name: str) -> dict[str, str]:
 
 
 def started_at(own: Facets) -> datetime | None:
-    """When a run began whose engine has no START to say it, as `lamin_run` says.
+    """The start of a run without a START event, from the facet `lamin_run`.
 
     >>> started_at({"startedAt": "2026-01-05T10:00:00Z"}).isoformat()
     '2026-01-05T10:00:00+00:00'

@@ -293,7 +293,7 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
 def _apart(
     session: Session, histories: Histories, events: Sequence[ParsedEvent]
 ) -> list[ParsedEvent]:
-    """Each run for itself; the events of one that cannot be recorded are put aside."""
+    """Record each run by itself; put the events of a run aside that cannot be recorded."""
     settled: list[ParsedEvent] = []
     groups: defaultdict[str, list[ParsedEvent]] = defaultdict(list)
     for event in events:

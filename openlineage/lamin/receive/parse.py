@@ -1,4 +1,4 @@
-"""From bytes to an event we can place: what kind it is, which run it is of, when it happened. Lenient, never lossy."""
+"""Parse bytes to an event: its kind, its run and its time. Lenient, and never lossy."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Held:
 
 @dataclass(slots=True)
 class Retried:
-    """How many events are in the registry now, and how many are still held."""
+    """The number of events that are in the registry now, and of those that are still set aside."""
 
     taken: int = 0
     held: int = 0
@@ -94,7 +94,7 @@ def _try(session: Session, database: Database, event: ParsedEvent, outcome: Retr
 
 
 def _moved(session: Session, event: ParsedEvent) -> ParsedEvent:
-    """To the end of the raw log: what other processes remember of its run is all that comes before."""
+    """Move the event to the end of the raw log, after all that other processes remember of its run."""
     last = reserve(session, Row, 1)[0]
     named = {
         "kind": event.kind,

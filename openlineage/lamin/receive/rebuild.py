@@ -49,7 +49,7 @@ _BATCH = 1_000
 
 @dataclass(slots=True)
 class Rebuilt:
-    """How many runs were folded, events of jobs and datasets taken, and runs dropped that no event speaks for."""
+    """The number of runs rebuilt, of job and dataset events taken, and of runs dropped because no event names them."""
 
     runs: int = 0
     others: int = 0

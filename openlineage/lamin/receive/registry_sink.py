@@ -33,7 +33,7 @@ def _take_waiting(database: Database, folder: Path) -> None:
 
 
 def _close_lost(database: Database) -> None:
-    """Then what ran on this machine and was killed, as `ln.track()` does: one query where there is none."""
+    """Close the runs of this machine whose process was killed, as `ln.track()` does: one query if there are none."""
     try:
         find_lost(database)
     except Exception as error:  # they stay open until somebody asks

@@ -47,7 +47,7 @@ class RunHistory:
         return [_doubted(facts, jobs - facts.jobs) for facts in named]
 
     def _runs(self) -> Iterator[tuple[Job, History]]:
-        """Each run with the job that it is named by, the first one first."""
+        """The runs with the job that names each, the first run first."""
         jobs = sorted(self.jobs, key=lambda job: (_first(self.jobs[job]), job))
         leading = [job for job in jobs if self._lives_by_itself(job)]
         if len(leading) < 2:

@@ -115,7 +115,7 @@ class AdapterContract(ABC):
     def test_every_event_is_valid_openlineage(
         self, chain: Performance, failing: Performance
     ) -> None:
-        """By the official schemas."""
+        """Check every event against the official schemas."""
         wrong = [
             (event["job"]["name"], issues)
             for event in chain.events + failing.events
@@ -125,7 +125,7 @@ class AdapterContract(ABC):
         assert not wrong
 
     def test_every_run_starts_once_and_ends_once(self, fan_out: Performance) -> None:
-        """With the start first."""
+        """Check that each run has one START and one end, and that START comes first."""
         starts = Counter(e["run"]["runId"] for e in fan_out.events if e["eventType"] == "START")
         ends = Counter(e["run"]["runId"] for e in fan_out.events if e["eventType"] in _TERMINAL)
         assert starts == ends
@@ -152,7 +152,7 @@ class AdapterContract(ABC):
         assert not chain.feeds(third, first)
 
     def test_steps_are_completed_children_of_the_workflow(self, chain: Performance) -> None:
-        """With their engine, and their times."""
+        """Check the parents of the steps, their engine and their times."""
         workflow = chain.workflow()
         steps = [chain.step(name) for name in ("first", "second", "third")]
         assert {step["parent"] for step in steps} == {workflow["uid"]}
@@ -172,7 +172,7 @@ class AdapterContract(ABC):
         assert all(len(file["hash"]) == 64 and file["size"] > 0 for file in files)
 
     def test_fan_out_is_several_runs_of_one_transform(self, fan_out: Performance) -> None:
-        """Each with its own file, all of them gathered."""
+        """Check that each run has its own file and that the last step reads all of them."""
         assert fan_out.process.returncode == 0, fan_out.explained()
         split, gather, works = fan_out.step("split"), fan_out.step("gather"), fan_out.steps("work")
         assert len(works) == 3, fan_out.explained()

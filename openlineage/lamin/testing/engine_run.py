@@ -28,7 +28,7 @@ _OURS = ("LAMIN_", "OPENLINEAGE_")
 
 @dataclass(frozen=True)
 class Performance:
-    """How it went: the finished process, and the folder it ran in with its instance and its spool."""
+    """A finished engine run: the process, and the folder in which it ran, with its instance and its spool."""
 
     workdir: Path
     process: subprocess.CompletedProcess[str]

@@ -16,7 +16,7 @@ from openlineage.lamin.validation.schema import problems
 
 @dataclass(slots=True)
 class Lint:
-    """How many events were judged, how many are invalid, and what is wrong with them, each with its place."""
+    """The number of events checked, the number of invalid ones, and each problem with its position."""
 
     judged: int = 0
     invalid: int = 0

@@ -125,7 +125,7 @@ if (search) {
 // A server that takes long to answer is asked less often.
 const PACE = 3, LONGEST = 30000;
 const sources = new WeakMap();
-let changes = null, newest = "", refresh = 0, isFetching = false, isOutdated = false, spent = 0;
+let changes = null, stopping = null, newest = "", refresh = 0, isFetching = false, isOutdated = false, spent = 0;
 for (const part of document.querySelectorAll("[data-live]")) sources.set(part, part.outerHTML);
 function renew(part, renewed) {
   const source = renewed.outerHTML;
@@ -165,18 +165,38 @@ function planRefresh() {
   if (isFetching) isOutdated = true;
   else if (!refresh) refresh = setTimeout(lookAgain, Math.min(LONGEST, PACE * spent));
 }
+// A browser opens six connections to a server for all of its tabs: one visible tab listens, and tells the others.
+const stream = document.body.dataset.stream;
+const channel = stream && window.BroadcastChannel ? new BroadcastChannel("lamin " + stream) : null;
+function onChange(id) { newest = id; planRefresh(); }
+function openStream(stop) {
+  changes = new EventSource(newest ? stream + "&lastEventId=" + newest : stream);
+  changes.addEventListener("run", (event) => {
+    onChange(event.lastEventId);
+    if (channel) channel.postMessage(event.lastEventId);
+  });
+  return new Promise((done) => stop.addEventListener("abort", () => { changes.close(); changes = null; done(); }));
+}
 function listen() {
-  const stream = document.body.dataset.stream;
   if (!stream || !document.querySelector("[data-live]")) return;
   if (document.hidden) {
-    if (changes) changes.close();
-    changes = null;
-  } else if (!changes) {
-    changes = new EventSource(stream);
-    changes.addEventListener("run", (event) => { newest = event.lastEventId; planRefresh(); });
+    if (stopping) stopping.abort();
+    stopping = null;
+  } else if (!stopping) {
+    stopping = new AbortController();
+    const signal = stopping.signal, begun = performance.now();
+    // Locks are not for pages from other hosts without TLS: there each visible tab listens by itself.
+    if (!channel || !navigator.locks) { openStream(signal); return; }
+    navigator.locks.request("lamin " + stream, { signal }, () => {
+      if (signal.aborted) return undefined;
+      // The tab that listened before may have missed a change while it closed.
+      if (performance.now() - begun > 500) planRefresh();
+      return openStream(signal);
+    }).catch((error) => { if (error.name !== "AbortError") throw error; });
   }
 }
-document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden && changes) { newest = ""; planRefresh(); } });
+if (channel) channel.addEventListener("message", (event) => { if (stopping && !changes) onChange(event.data); });
+document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden && stopping) { newest = ""; planRefresh(); } });
 
 document.addEventListener("lamin:part", (event) => { localTimes(event.detail); copyButtons(event.detail); });
 

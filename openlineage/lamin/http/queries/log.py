@@ -76,7 +76,7 @@ def _bodies(bind: Any, ids: list[int]) -> Iterator[str]:
 
 
 def _strict(body: str) -> str:
-    """As it came; but what Python reads and no other parser does becomes null."""
+    """The value unchanged, but null for a number that only Python's parser reads."""
     if "NaN" not in body and "Infinity" not in body:
         return body
     return json.dumps(finite(json.loads(body)))

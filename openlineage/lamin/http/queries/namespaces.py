@@ -37,7 +37,7 @@ Span = tuple[datetime, datetime]
 
 
 def _namespaces(session: Session) -> dict[str, Span]:
-    """Each with the times of the first and the last thing that came into it."""
+    """The namespaces, each with the times of its first and its last entry."""
     times = select(
         Transform.namespace, func.min(Transform.created_at), func.max(Transform.created_at)
     )

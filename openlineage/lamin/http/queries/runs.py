@@ -130,7 +130,7 @@ def codes_of(session: Session, rows: Iterable[Run]) -> dict[int, Code]:
 
 
 def chunks(ids: Iterable[int]) -> Iterator[list[int]]:
-    """In parts that one statement takes."""
+    """Split the values into parts that one statement can take."""
     ordered = sorted(ids)
     return (ordered[start : start + 10_000] for start in range(0, len(ordered), 10_000))
 
