@@ -6,7 +6,8 @@ The sides take turns, each flow in a process of its own, against one server that
 - `buffered`: recorded, each event on disk before the task goes on, with no registry to take it;
 - `durable`: recorded into an instance, which has every run when the flow returns;
 - `openlineage`: Prefect alone, with the listener of openlineage-prefect beside it, which
-  `--listener PYTHON` names, an interpreter that has it. `listener cpu` is its own CPU time for each task, after its start.
+  `--listener PYTHON` names, an interpreter that has it. `listener cpu` is its own CPU time for each
+  task, after its start.
 
 `wall` and `cpu` are the time of the process for each task, in milliseconds: on the clock, and of the CPU; `runs` the
 task runs that were recorded. `mapped` is one flow of many mapped tasks: how much memory (MiB) the process has grown by
