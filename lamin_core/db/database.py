@@ -402,6 +402,8 @@ def _remedy(url: str, cause: object) -> str:
         return f"is its server up, and {redact_text(url)} right? `lamin doctor` tries it"
     if is_damage(cause):
         return "put a backup in its place: lamin restore FILE"
+    if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return "free some space on its disk"
     return (
         "another process writes for long: wait for it"
         if _is_busy(cause)
