@@ -110,7 +110,8 @@ def fill_terms(instance: Instance) -> None:
     at = now()
     genes = [
         {"id": n, "uid": f"g{n:013d}", "symbol": f"{GENES[n % 5]}{n}", "ensembl_gene_id": f"ENSG{n:011d}",
-         "synonyms": f"{GENES[n % 3]}A{n}|{GENES[n % 4]}B{n}", "description": f"{WORDS[n % 4]} protein", "created_at": at}
+         "synonyms": f"{GENES[n % 3]}A{n}|{GENES[n % 4]}B{n}", "description": f"{WORDS[n % 4]} protein",
+         "created_at": at}
         for n in range(1, 40_001)
     ]  # fmt: skip
     cells = [
