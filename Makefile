@@ -14,6 +14,8 @@ NEXT_LEAVES_OUT := $(patsubst %,--ignore-glob='tests/core/test_%.py',tracking_* 
     registry_modules copies stored_copies spare_copies digest_cache formats full_disks linear_regex redaction progress \
     lineage_drawing samplesheet_reading) \
     --deselect tests/core/test_artifacts.py::test_eight_processes_saving_one_key_make_one_series_with_one_latest
+# That of Debian 12, whose package python3-torch is PyTorch without CUDA.
+DEBIAN_PYTHON := /usr/bin/python3.11
 # More for pytest: make test PYTEST_ARGS='-k snakemake -x'
 PYTEST_ARGS ?=
 BIN := .venv/bin
@@ -41,11 +43,15 @@ demo: setup ## Run the same small analysis in every engine, and look at it in on
 	@$(BIN)/python example_pipelines/demo.py
 
 .PHONY: environments
+environments: INSTALL := PATH="$(CURDIR)/$(BIN):$$PATH" requirements/install # with the uv of .venv
 environments: setup # those of other programs and other versions, which some tests need
-	@requirements/install .venv-dbt requirements/producers.txt alone
-	@requirements/install .venv-genes requirements/genes.txt alone
-	@requirements/install .venv-snakemake requirements/snakemake-oldest.txt alone
-	@requirements/install .venv-next requirements/next.txt
+	@$(INSTALL) .venv-dbt requirements/producers.txt alone
+	@$(INSTALL) .venv-genes requirements/genes.txt alone
+	@$(INSTALL) .venv-snakemake requirements/snakemake-oldest.txt alone
+	@$(INSTALL) .venv-prefect requirements/prefect-oldest.txt
+	@$(INSTALL) .venv-next requirements/next.txt
+	@$(INSTALL) .venv-spatialdata requirements/spatialdata.txt alone
+	@[ ! -x $(DEBIAN_PYTHON) ] || PYTHON=$(DEBIAN_PYTHON) $(INSTALL) .venv-torch requirements/torch.txt alone
 
 .PHONY: test
 test: environments ## Run every test; then those of the core once more, on the newest SQLAlchemy.
@@ -95,11 +101,20 @@ lock: setup ## Pin the newest versions that fit, with their hashes.
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/producers.txt --quiet
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/snakemake-oldest.in --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/snakemake-oldest.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/prefect-oldest.in --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/prefect-oldest.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile requirements/openlineage-prefect.in --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/openlineage-prefect.txt --quiet
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --constraints requirements/next.in --universal --python-version 3.11 \
 	    --extra data --extra curate --extra postgres --group test \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/next.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml --constraints requirements/torch.in --python-version 3.11 --extra data \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/torch.txt --quiet
+	UV_NO_CONFIG=1 $(BIN)/uv pip compile pyproject.toml requirements/spatialdata.in --constraints requirements/dev.txt \
+	    --universal --python-version 3.11 --extra curate \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade -o requirements/spatialdata.txt --quiet
 
 .PHONY: clean
 clean: ## Remove what was made here: environments, caches, builds, the demo.
-	rm -rf .venv .venv-next .venv-dbt .venv-genes .venv-snakemake .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .venv-next .venv-dbt .venv-genes .venv-snakemake .venv-spatialdata .venv-torch .venv-prefect .venv-listener .cache demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find lamin_core openlineage integrations tests example_pipelines -name __pycache__ -type d -prune -exec rm -rf {} +

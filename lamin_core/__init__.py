@@ -6,6 +6,7 @@ The import loads no heavy module and opens no database; each name is loaded at i
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -90,22 +91,16 @@ _NOT_HERE = {
     "integrations": "snakemake --logger lamin, lamin nextflow run, lamin_prefect",
 }
 """Names of LaminDB that have no meaning here, and what to use instead."""
-_BIOLOGICAL = (
-    "cell_lines",
-    "cell_markers",
-    "cell_types",
-    "developmental_stages",
-    "diseases",
-    "ethnicities",
-    "experimental_factors",
-    "genes",
-    "organisms",
-    "pathways",
-    "phenotypes",
-    "proteins",
-    "tissues",
-)
-"""Relations of artifacts and schemas that the module `bionty` adds."""
+_BIOLOGICAL = {
+    "cells": ("CellLine", "cell_lines", "CellType", "cell_types", "Tissue", "tissues"),
+    "diseases": ("Disease", "diseases", "Phenotype", "phenotypes"),
+    "donors": ("DevelopmentalStage", "developmental_stages", "Ethnicity", "ethnicities"),
+    "experiments": ("ExperimentalFactor", "experimental_factors", "Pathway", "pathways"),
+    "genes": ("Gene", "genes"),
+    "proteins": ("CellMarker", "cell_markers", "Protein", "proteins"),
+    "species": ("Organism", "organisms"),
+}
+"""Registries of the module `bionty`, and the relations of artifacts and schemas to them, by where they are defined."""
 _MODULES = {
     "base": "base",
     "bionty": "bionty",
@@ -143,8 +138,8 @@ def _open_instance() -> object:
     return _instances().connect()
 
 
-def _load_bionty() -> object:
-    return importlib.import_module("lamin_core.ontology")
+def _load_biological(module: str) -> object:
+    return importlib.import_module(f"lamin_core.ontology.{module}")
 
 
 def _load_records() -> object:
@@ -152,7 +147,8 @@ def _load_records() -> object:
 
 
 _register_opener(_open_instance)
-_register_module("bionty", _load_bionty, _BIOLOGICAL)
+for _module, _names in _BIOLOGICAL.items():
+    _register_module(f"bionty.{_module}", partial(_load_biological, _module), _names)
 _register_module("records", _load_records, ("Record", "records"))
 
 

@@ -1,7 +1,7 @@
 """Biological registries that follow public ontologies: `import lamin_core.bionty as bt`.
 
-The tables of the registries are defined when one of these names is first used: a script that only
-imports the module does not wait for that.
+The table of a registry is defined when its name is first used: a script does not wait for those of
+registries that it does not use.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lamin_core.ontology.registries import CellLine as CellLine
-    from lamin_core.ontology.registries import CellMarker as CellMarker
-    from lamin_core.ontology.registries import CellType as CellType
-    from lamin_core.ontology.registries import DevelopmentalStage as DevelopmentalStage
-    from lamin_core.ontology.registries import Disease as Disease
-    from lamin_core.ontology.registries import Ethnicity as Ethnicity
-    from lamin_core.ontology.registries import ExperimentalFactor as ExperimentalFactor
-    from lamin_core.ontology.registries import Gene as Gene
-    from lamin_core.ontology.registries import Organism as Organism
-    from lamin_core.ontology.registries import Pathway as Pathway
-    from lamin_core.ontology.registries import Phenotype as Phenotype
-    from lamin_core.ontology.registries import Protein as Protein
-    from lamin_core.ontology.registries import Tissue as Tissue
+    from lamin_core.ontology.cells import CellLine as CellLine
+    from lamin_core.ontology.cells import CellType as CellType
+    from lamin_core.ontology.cells import Tissue as Tissue
+    from lamin_core.ontology.diseases import Disease as Disease
+    from lamin_core.ontology.diseases import Phenotype as Phenotype
+    from lamin_core.ontology.donors import DevelopmentalStage as DevelopmentalStage
+    from lamin_core.ontology.donors import Ethnicity as Ethnicity
+    from lamin_core.ontology.experiments import ExperimentalFactor as ExperimentalFactor
+    from lamin_core.ontology.experiments import Pathway as Pathway
+    from lamin_core.ontology.genes import Gene as Gene
+    from lamin_core.ontology.proteins import CellMarker as CellMarker
+    from lamin_core.ontology.proteins import Protein as Protein
     from lamin_core.ontology.settings import settings as settings
     from lamin_core.ontology.source import Source as Source
+    from lamin_core.ontology.species import Organism as Organism
 
 _HOMES = {"Source": "source", "settings": "settings"}
 """The modules of names that are no registries of terms."""
@@ -51,8 +51,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES.get(name, "registries")
-    value = getattr(importlib.import_module(f"lamin_core.ontology.{home}"), name)
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"lamin_core.ontology.{_HOMES[name]}"), name)
+    else:
+        value = importlib.import_module("lamin_core.ontology").registry(name)
     globals()[name] = value
     return value
 

@@ -270,7 +270,7 @@ def test_settings_take_effect(home_and_project: tuple[Path, Path], in_tmp_path: 
     typed("settings", "set", "user_name", "Marie Curie", "--user")
     typed("settings", "set", "cache_dir", str(in_tmp_path / "cache"))
     instance = ln.connect()
-    assert instance.files._cache == in_tmp_path / "cache"
+    assert instance._cache == in_tmp_path / "cache"
     Path("a.txt").write_text("x")
     artifact = ln.Artifact("a.txt", run=False).save()
     assert (artifact.created_by.handle, artifact.created_by.name) == ("curie", "Marie Curie")

@@ -33,9 +33,10 @@ DOWNWARDS = {
     ("lamin_core", "lamin_core.errors"),
     ("lamin_core", "lamin_core.instance.instance"),
     ("lamin_core", "lamin_core.instance.lamindb_settings"),
-    ("lamin_core", "lamin_core.ontology"),
+    ("lamin_core", "lamin_core.ontology.*"),  # its registries, when one of them is used
     ("lamin_core", "lamin_core.samplesheets.registry"),
-    ("lamin_core.bionty", "lamin_core.ontology.*"),  # its registries, when one of them is used
+    ("lamin_core.bionty", "lamin_core.ontology"),
+    ("lamin_core.bionty", "lamin_core.ontology.*"),
 }
 UPWARDS: set[tuple[str, str]] = set()
 """None is left, and none may come."""

@@ -208,6 +208,35 @@ def test_cached_run_has_the_files_of_the_run_that_computed_its_result(
         assert versions(cached) == versions(maker)
 
 
+def test_results_that_prefect_stores_are_not_files_of_the_run(recorded: RecordedEvents) -> None:
+    from prefect.cache_policies import INPUTS
+    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+
+    @ours.task(cache_policy=INPUTS, persist_result=True)
+    def size(text: str) -> int:
+        Path("size.txt").write_text(text)
+        return len(text)
+
+    @ours.task(cache_policy=INPUTS, persist_result=True)
+    async def async_size(text: str) -> int:
+        return len(text)
+
+    @ours.flow(persist_result=True)
+    async def pipeline() -> list[int]:
+        return [size("abc"), size("abc"), *[await async_size("four") for _ in range(2)]]
+
+    with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: Path("stored").absolute()}):
+        assert asyncio.run(pipeline()) == [3, 3, 4, 4]
+    assert any(Path("stored").iterdir())
+    assert recorded.run("pipeline").outputs == recorded.run("pipeline").inputs == []
+    sizes = recorded.runs("size")
+    assert [(run.cached, run.outputs) for run in sizes] == [
+        (False, ["size.txt"]),
+        (True, ["size.txt"]),
+    ]
+    assert [(run.inputs, run.outputs) for run in recorded.runs("async_size")] == [([], [])] * 2
+
+
 def test_cached_run_of_an_unrecorded_computation_has_no_files(recorded: RecordedEvents) -> None:
     import prefect
     from prefect.cache_policies import INPUTS

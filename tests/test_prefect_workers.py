@@ -9,15 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
+from tests.support.namespaces import island, refusal
 from tests.support.servers import Server
 
 pytest_plugins = ["tests.support.prefect_server"]
@@ -33,11 +35,13 @@ class Machine:
 
     folder: Path
     environment: dict[str, str]
+    prefix: list[str] = field(default_factory=list)
+    """The beginning of each command."""
 
     def run(self, *arguments: str, **variables: str) -> str:
         """Run Python to its end; what it printed."""
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [*self.prefix, sys.executable, *arguments],
             cwd=self.folder,
             env=self.environment | variables,
             capture_output=True,
@@ -73,6 +77,13 @@ class Machine:
                 return events
             time.sleep(0.2)
         raise AssertionError((self.folder / "log").read_text()[-4000:])
+
+    def wait_for_file(self, name: str) -> None:
+        """Wait until there is this file."""
+        deadline = time.monotonic() + _PATIENCE
+        while not (self.folder / name).exists():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-4000:]
+            time.sleep(0.2)
 
     def events(self) -> list[dict[str, Any]]:
         """The events recorded so far, in the order of their times."""
@@ -166,10 +177,13 @@ def test_worker_records_the_runs_of_a_deployment_and_their_cancellation(machine:
 
 
 TASKS = """
-import sys
+import os, sys
 from pathlib import Path
-from prefect import task
 from prefect.task_worker import serve
+if os.environ["DECORATORS"] == "lamin":
+    from lamin_prefect import task
+else:
+    from prefect import task
 
 @task
 def copy(raw: str) -> str:
@@ -181,16 +195,25 @@ if __name__ == "__main__":
 """
 
 
-def test_task_server_records_delayed_tasks(machine: Machine) -> None:
+def test_delayed_task_is_recorded_if_its_server_is(machine: Machine) -> None:
     (machine.folder / "raw.txt").write_text("raw")
     (machine.folder / "tasks.py").write_text(TASKS)
-    with machine.running("tasks.py", "serve", **PLUGIN):
-        machine.run("tasks.py", "delay")
+    with machine.running("tasks.py", "serve", **PLUGIN, DECORATORS="lamin"):
+        machine.run("tasks.py", "delay", DECORATORS="prefect")
         events = machine.wait_for(("copy", "COMPLETE"))
     assert [event["eventType"] for event in events] == ["START", "COMPLETE"]
     assert events[0]["job"]["name"] == "tasks.py:copy"
     assert [Path(dataset["name"]).name for dataset in events[1]["inputs"]] == ["raw.txt"]
     assert _outputs(events[1]) == ["out.txt"]
+
+
+def test_delayed_task_runs_on_a_server_that_does_not_record(machine: Machine) -> None:
+    (machine.folder / "raw.txt").write_text("raw")
+    (machine.folder / "tasks.py").write_text(TASKS)
+    with machine.running("tasks.py", "serve", DECORATORS="prefect"):
+        machine.run("tasks.py", "delay", DECORATORS="lamin", **PLUGIN)
+        machine.wait_for_file("out.txt")
+    assert machine.events() == []
 
 
 FORKING = """
@@ -314,15 +337,17 @@ ARRIVAL = """
 import pickle, sys
 pickle.loads(bytes.fromhex(sys.argv[1]))
 from prefect.task_engine import SyncTaskRunEngine
-print(SyncTaskRunEngine.run_context.__code__.co_filename)
+print("lamin_prefect.recording" in sys.modules, SyncTaskRunEngine.start.__code__.co_filename)
 """
 
 
 def test_task_sent_to_another_process_is_recorded(machine: Machine) -> None:
-    from lamin_prefect.engine_hooks import Recorded
+    from lamin_prefect.declarations import Recorded
 
     declaration = pickle.dumps(Recorded("task", "source"))
-    assert machine.run("-c", ARRIVAL, declaration.hex()).endswith("engine_hooks.py\n")
+    is_loaded, file = machine.run("-c", ARRIVAL, declaration.hex()).split()
+    assert file.endswith("declarations.py")
+    assert is_loaded == "False"  # what records it is loaded when the first run begins
 
 
 REMOTE = """
@@ -350,10 +375,18 @@ def test_machine_without_the_database_records_over_http(
     prefect_environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    folder = tmp_path_factory.mktemp("machine")
+    folder, reason = tmp_path_factory.mktemp("machine"), refusal()
     (folder / "remote.py").write_text(REMOTE)
-    with Server(instance.folder.parent) as server:
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(instance.folder.parent))
         machine = Machine(folder, {**os.environ, **prefect_environment})
+        if not reason:
+            prefect = urlsplit(prefect_environment["PREFECT_API_URL"]).port
+            assert prefect is not None
+            # Neither the network nor the files of the registry: only the two servers.
+            machine.prefix = stack.enter_context(island(instance.folder, server.port, prefect))
+            registry = f"import os; print(os.listdir({str(instance.folder)!r}))"
+            assert machine.run("-c", registry) == "[]\n"
         assert machine.run("remote.py", OPENLINEAGE_URL=server.url).endswith("False\n")
     run = ln.Run.get(transform__key__endswith=":write")
     assert (run.status, run.parent.transform.key) == (
@@ -362,3 +395,5 @@ def test_machine_without_the_database_records_over_http(
     )
     (written,) = run.output_artifacts
     assert written.path == folder / "remote.txt"
+    if reason:
+        pytest.skip(f"passed, but on this network: no namespaces ({reason})")

@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from lamin_core.instance.instance import Instance
 from lamin_core.instance.lineage_service import LineageService
 from lamin_core.instance.run_service import RunService
+from lamin_core.saving.contents import Contents
 from lamin_core.saving.files import Files
 
 ROOT = Path(__file__).parents[1]
@@ -151,7 +152,15 @@ def test_repository_contains_no_machine_paths_and_no_index_urls() -> None:
 
 
 def test_every_requirement_is_pinned_and_hashed() -> None:
-    names = {"dev.txt": 50, "next.txt": 50, "producers.txt": 50, "snakemake-oldest.txt": 50}
+    several = (
+        "dev",
+        "next",
+        "producers",
+        "snakemake-oldest",
+        "prefect-oldest",
+        "openlineage-prefect",
+    )
+    names = {f"{name}.txt": 50 for name in several}
     for name, number in (names | {"genes.txt": 1}).items():
         entries = (ROOT / "requirements" / name).read_text().replace("\\\n", " ").splitlines()
         assert len(entries) >= number
@@ -323,8 +332,8 @@ def test_methods_that_records_call_on_the_instance_exist() -> None:
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Attribute) and "current_instance()" in ast.unparse(node):
                     called.add(ast.unparse(node).rpartition("current_instance().")[2])
-    services = {"files": Files, "lineage": LineageService, "runs": RunService}
-    assert {"save", "query", "files.load", "lineage.diff", "runs.end"} <= called
+    services = {"files": Files, "contents": Contents, "lineage": LineageService, "runs": RunService}
+    assert {"save", "query", "contents.load", "lineage.diff", "runs.end"} <= called
     for names in sorted(called - {""}):
         service, _, rest = names.partition(".")
         assert hasattr(Instance, service), names

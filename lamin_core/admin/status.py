@@ -202,7 +202,9 @@ def _change(instance: Instance, artifact: RecordedFile, path: str) -> str:
             return "changed" if is_other_size and expected.size != UNKNOWN_SIZE else ""
         if is_other_size:
             return "changed"
-        return "" if instance.files.holds(Path(path), expected, artifact.created_at) else "changed"
+        return (
+            "" if instance.contents.holds(Path(path), expected, artifact.created_at) else "changed"
+        )
     except OSError:
         return "" if os.path.lexists(path) else "gone"
     except Unavailable:  # it may not be read, or is being written

@@ -19,19 +19,15 @@ if TYPE_CHECKING:
 
 Sample = dict[str, Any]
 """Arrays by layer, labels by column, and `_store_idx`, the position of the file."""
-Readers = list[tuple[str, Callable[[int], Any]]]
-"""What reads each part of a row, by the name that a sample has it by."""
 Join = Literal["inner", "outer"] | None
-MISSING = -1
-"""The code of labels that are missing or unknown."""
 
 
 class MappedCollection:
     """Rows of several AnnData files as if they were one: a dataset for `torch.utils.data.DataLoader`.
 
-    Nothing is in memory but names of variables, categories and the codes of labels asked for; each
-    row is read when it is asked for. Files are opened once in each process, so that forked and
-    spawned workers read side by side.
+    In memory are the names of variables, and of the open files the requested columns of `obs` and
+    the offsets of sparse rows; each row is read when it is requested. Files are opened once in each
+    process, so that forked and spawned workers read side by side.
     """
 
     def __init__(
@@ -57,12 +53,10 @@ class MappedCollection:
         self.obsm_keys = _listed(obsm_keys)
         self.join, self.parallel, self.dtype = join, parallel, dtype
         self._handles = stores.Handles()
-        self._parts: dict[tuple[int, str], tuple[object, stores.Matrix | stores.Labels]] = {}
-        self._readers_of: dict[int, tuple[object, Readers]] = {}
-        """Matrices and columns, each with the file that it belongs to."""
         self._rows = [self._chosen_rows(position, obs_filter) for position in range(len(paths))]
         self.n_obs_list = [len(rows) for rows in self._rows]
         self._ends = list(accumulate(self.n_obs_list))
+        self._starts = [0, *self._ends]
         self._join_variables()
         self.encoders: dict[str, dict[object, int]] = {}
         """The code of each label, for each encoded column."""
@@ -90,7 +84,7 @@ class MappedCollection:
         """Return the labels of all rows in a column of `obs`; None for missing ones."""
         labels: list[object] = []
         for position, rows in enumerate(self._rows):
-            values = self._labels(position, label_key).values()
+            values = self._file(position).labels(label_key).values()
             labels += [values[row] for row in rows]
         return labels
 
@@ -145,7 +139,7 @@ class MappedCollection:
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Return several rows, in the order asked for, read in the order of the files: what a DataLoader calls."""
         samples: dict[int, Sample] = {}
-        readers: Readers = []
+        readers: stores.Readers = ()
         last_member = -1
         for index in sorted(set(indices)):
             member, row = self._located(index)
@@ -156,40 +150,37 @@ class MappedCollection:
 
     def _located(self, index: int) -> tuple[int, int]:
         """Return the member that has this row, and its row there."""
-        position = int(index) + (len(self) if index < 0 else 0)
-        if not 0 <= position < len(self):
+        position = index + self._ends[-1] if index < 0 else index
+        if not 0 <= position < self._ends[-1]:
             raise IndexError(f"row {index} of {len(self):,}")
         member = bisect_right(self._ends, position)
-        row = self._rows[member][position - (self._ends[member] - self.n_obs_list[member])]
-        return member, row
+        return member, self._rows[member][position - self._starts[member]]
 
-    def _readers(self, member: int) -> Readers:
+    def _readers(self, member: int) -> stores.Readers:
         """Return what reads each part of a row of a member: looked up once for each opened file."""
-        group = self._group(member)
-        cached = self._readers_of.get(member)
-        if cached is not None and cached[0] is group:
-            return cached[1]
-        readers: Readers = [(key, self._row_reader(member, key)) for key in self.layers_keys]
-        for key in self.obsm_keys:
-            readers.append((f"obsm_{key}", self._matrix(member, f"obsm/{key}").row))
-        for key in self.obs_keys:
-            readers.append((key, self._label_reader(member, key)))
-        self._readers_of[member] = (group, readers)
-        return readers
+        file = self._file(member)
+        if not file.readers:
+            readers = [(key, self._row_reader(member, key)) for key in self.layers_keys]
+            for key in self.obsm_keys:
+                readers.append((f"obsm_{key}", file.matrix(f"obsm/{key}").row))
+            for key in self.obs_keys:
+                readers.append((key, file.labels(key).reader(self.encoders.get(key))))
+            file.readers = readers
+        return file.readers
 
     def _row_reader(self, member: int, key: str) -> Callable[[int], Any]:
-        if self.dtype is None and self._places[member] is None:
-            return self._matrix(member, key).row
-        return partial(self._values, member, key)
+        read, places = self._file(member).matrix(key).row, self._places[member]
+        if self.dtype is None and places is None:
+            return read
+        return partial(self._values, read, places)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
 
-    def _values(self, member: int, key: str, row: int) -> Array:
+    def _values(self, read: Callable[[int], Array], places: Array | None, row: int) -> Array:
         import numpy
 
-        values: Array = stores.as_type(self._matrix(member, key).row(row), self.dtype)
-        places = self._places[member]
+        values = stores.as_type(read(row), self.dtype)
         if places is None:
             return values
         if self.join == "inner":
@@ -199,28 +190,10 @@ class MappedCollection:
         joined[places] = values
         return joined
 
-    def _label_reader(self, member: int, key: str) -> Callable[[int], Any]:
-        labels = self._labels(member, key)
-        numbers = self.encoders.get(key)
-        if labels.categories is None:
-            if numbers is None:
-                return labels.code
-            return lambda row: numbers.get(labels.code(row), MISSING)
-        meanings: Sequence[Any] = labels.categories if numbers is None else self._codes[member, key]
-        missing = None if numbers is None else MISSING
-
-        def label(row: int) -> Any:
-            code = labels.code(row)
-            return meanings[code] if code >= 0 else missing
-
-        return label
-
     # Files
 
     def close(self) -> None:
         """Close the files; reading a row opens them again."""
-        self._parts.clear()
-        self._readers_of.clear()
         self._handles.close()
 
     @property
@@ -246,53 +219,29 @@ class MappedCollection:
 
         get_worker_info().dataset.close()
 
-    def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"_parts": {}, "_readers_of": {}}
-
     def _members(self) -> range:
         return range(len(self.path_list))
 
-    def _group(self, member: int) -> stores.Group:
+    def _file(self, member: int) -> stores.OpenFile:
         return self._handles.get(self.path_list[member])
-
-    def _part(self, member: int, path: str) -> Any:
-        """Return a matrix or a column, which belongs to the process that opened the file."""
-        group = self._group(member)
-        owner, part = self._parts.get((member, path), (None, None))
-        if owner is not group:
-            name = self.path_list[member].name
-            if path.startswith("obs:"):
-                part = stores.labels_of(group, path[4:], name)
-            else:
-                part = stores.matrix_of(group, path, name)
-            self._parts[member, path] = (group, part)
-        return part
-
-    def _matrix(self, member: int, path: str) -> stores.Matrix:
-        matrix: stores.Matrix = self._part(member, path)
-        return matrix
-
-    def _labels(self, member: int, key: str) -> stores.Labels:
-        labels: stores.Labels = self._part(member, f"obs:{key}")
-        return labels
 
     # What is looked up once
 
     def _chosen_rows(self, member: int, obs_filter: Mapping[str, object] | None) -> Sequence[int]:
         """Return the rows of a member that the filter leaves."""
-        rows: Sequence[int] = range(stores.n_rows(self._group(member)))
+        rows: Sequence[int] = range(stores.n_rows(self._file(member).group))
         for key, allowed in (obs_filter or {}).items():
             several = (
                 {allowed}
                 if isinstance(allowed, str) or not isinstance(allowed, Iterable)
                 else set(allowed)
             )
-            values = self._labels(member, key).values()
+            values = self._file(member).labels(key).values()
             rows = [row for row in rows if values[row] in several]
         return rows
 
     def _names(self, member: int) -> list[str]:
-        return stores.names_of(self._group(member), "var")
+        return stores.names_of(self._file(member).group, "var")
 
     def _join_variables(self) -> None:
         """Find where the variables of each member go."""
@@ -326,9 +275,9 @@ class MappedCollection:
         """Raise `InvalidArgument` for what a member does not have, before training begins."""
         for member in self._members():
             for key in (*self.layers_keys, *(f"obsm/{key}" for key in self.obsm_keys)):
-                self._matrix(member, key)
+                self._file(member).matrix(key)
             for key in self.obs_keys:
-                self._labels(member, key)
+                self._file(member).labels(key)
 
     def _encode(
         self, encode_labels: bool | Sequence[str], unknown_label: str | Mapping[str, str] | None
@@ -340,7 +289,6 @@ class MappedCollection:
                 f"to be encoded, but not asked for: {wrong}",
                 hint=f"obs_keys={[*self.obs_keys, *wrong]}",
             )
-        self._codes: dict[tuple[int, str], list[int]] = {}
         for key in keys:
             unknown = (
                 unknown_label if isinstance(unknown_label, str) else (unknown_label or {}).get(key)
@@ -349,19 +297,15 @@ class MappedCollection:
                 self._categories(key) - {unknown}, key=lambda label: (str(type(label)), label)
             )
             self.encoders[key] = {label: code for code, label in enumerate(labels)}
-            for member in self._members():
-                categories = self._labels(member, key).categories
-                codes = [self.encoders[key].get(label, MISSING) for label in categories or ()]
-                self._codes[member, key] = codes
             if unknown is not None:
-                self.encoders[key][unknown] = MISSING
+                self.encoders[key][unknown] = stores.MISSING
 
     def _categories(self, key: str) -> set[Any]:
         """Return the labels that occur in a column."""
         occurring: set[Any] = set()
         for member, rows in enumerate(self._rows):
-            labels = self._labels(member, key)
-            if labels.categories is None or len(rows) < len(labels.codes()):
+            labels = self._file(member).labels(key)
+            if labels.categories is None or len(rows) < len(labels):
                 values = labels.values()
                 occurring |= {values[row] for row in rows}
             else:
@@ -369,7 +313,7 @@ class MappedCollection:
         return {label for label in occurring if label is not None}
 
 
-def _sample(member: int, row: int, readers: Readers) -> Sample:
+def _sample(member: int, row: int, readers: stores.Readers) -> Sample:
     sample: Sample = {name: read(row) for name, read in readers}
     sample["_store_idx"] = member
     return sample

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,8 +20,39 @@ if TYPE_CHECKING:
 
 Group = Any
 """A group or an array of h5py or of zarr, which are alike and share no type."""
+Readers = Sequence[tuple[str, Callable[[int], Any]]]
+"""What reads each part of a row, by the name that a sample has it by."""
+MISSING = -1
+"""The code of labels that are missing or unknown."""
+_NUMBERS = "biuf"
+"""The kinds of values of numpy that are in memory."""
 _OPEN = 256
 """Files that a process has open at once."""
+
+
+class OpenFile:
+    """An open file, and what was looked up in it: matrices, columns, and the readers of rows."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self.group = opened(path)
+        self.readers: Readers = ()
+        self._parts: dict[str, Any] = {}
+
+    def matrix(self, path: str) -> Matrix:
+        """Return `X`, a layer, or an entry of `obsm`. Raises `InvalidArgument`."""
+        if path not in self._parts:
+            self._parts[path] = matrix_of(self.group, path, self.name)
+        matrix: Matrix = self._parts[path]
+        return matrix
+
+    def labels(self, key: str) -> Labels:
+        """Return a column of `obs`. Raises `InvalidArgument`."""
+        part = f"obs:{key}"
+        if part not in self._parts:
+            self._parts[part] = labels_of(self.group, key, self.name)
+        labels: Labels = self._parts[part]
+        return labels
 
 
 class Handles:
@@ -29,25 +60,25 @@ class Handles:
 
     def __init__(self) -> None:
         self._process = os.getpid()
-        self._open: OrderedDict[Path, Group] = OrderedDict()
+        self._open: OrderedDict[Path, OpenFile] = OrderedDict()
 
-    def get(self, path: Path) -> Group:
-        """Return the root group of the file. Raises `NotFound` and `InvalidArgument`."""
+    def get(self, path: Path) -> OpenFile:
+        """Return the open file. Raises `NotFound` and `InvalidArgument`."""
         if self._process != os.getpid():  # those of the parent are not ours to read from
             self._process, self._open = os.getpid(), OrderedDict()
-        group = self._open.get(path)
-        if group is None:
-            group = self._open[path] = opened(path)
+        file = self._open.get(path)
+        if file is None:
+            file = self._open[path] = OpenFile(path)
             if len(self._open) > _OPEN:
-                close(self._open.popitem(last=False)[1])
+                close(self._open.popitem(last=False)[1].group)
         self._open.move_to_end(path)
-        return group
+        return file
 
     def close(self) -> None:
         """Close them all."""
         if self._process == os.getpid():
-            for group in self._open.values():
-                close(group)
+            for file in self._open.values():
+                close(file.group)
         self._open = OrderedDict()
 
     def __getstate__(self) -> dict[str, object]:
@@ -86,39 +117,34 @@ def _library(name: str) -> ModuleType:
 class Matrix(Protocol):
     """A matrix of which rows are read."""
 
-    n_columns: int
-
-    def row(self, position: int) -> Array:
-        """Return one row, dense."""
+    @property
+    def row(self) -> Callable[[int], Array]:
+        """What returns one row, dense."""
 
 
 class Dense:
     """A dense matrix."""
 
     def __init__(self, dataset: Group) -> None:
-        self._dataset = dataset
-        self.n_columns = int(dataset.shape[1])
-
-    def row(self, position: int) -> Array:
-        """Return one row."""
-        values: Array = self._dataset[position]
-        return values
+        self.row: Callable[[int], Array] = dataset.__getitem__
 
 
 class Sparse:
-    """A matrix of compressed sparse rows."""
+    """A matrix of compressed sparse rows. Where each begins is in memory: 4 or 8 bytes for each row."""
 
     def __init__(self, group: Group) -> None:
         import numpy
 
-        self._indptr, self._indices, self._data = group["indptr"], group["indices"], group["data"]
-        self.n_columns = int(group.attrs["shape"][1])
+        self._offsets = _view(group["indptr"][:])
+        self._indices, self._data = group["indices"], group["data"]
+        self._dtype = self._data.dtype
+        self._n_columns = int(group.attrs["shape"][1])
         self._zeros: Callable[..., Array] = numpy.zeros
 
     def row(self, position: int) -> Array:
         """Return one row, dense."""
-        start, end = (int(offset) for offset in self._indptr[position : position + 2])
-        values = self._zeros(self.n_columns, dtype=self._data.dtype)
+        start, end = self._offsets[position], self._offsets[position + 1]
+        values = self._zeros(self._n_columns, dtype=self._dtype)
         if end > start:
             values[self._indices[start:end]] = self._data[start:end]
         return values
@@ -163,27 +189,61 @@ def text_of(value: object) -> str:
 class Labels:
     """A column of `obs`: its values as codes, and what the codes mean."""
 
-    def __init__(self, codes: Group, categories: Sequence[object] | None) -> None:
+    def __init__(
+        self, codes: Group, categories: Sequence[object] | None, mask: Array | None = None
+    ) -> None:
+        """Take numbers and codes as arrays in memory, text as it is stored."""
         self._codes = codes
+        self._mask = mask
+        """True for each missing value, where values can be missing."""
         self.categories = categories
         """None where the values stand for themselves."""
 
-    def code(self, position: int) -> Any:
-        """Return the code of a row, or its value if the column has no categories."""
-        return plain(self._codes[position])
-
-    def codes(self) -> Array:
-        """Return those of all rows."""
-        values: Array = self._codes[:]
-        return values
+    def __len__(self) -> int:
+        return int(self._codes.shape[0])
 
     def values(self) -> list[object]:
         """Return the values of all rows; None for missing ones."""
-        codes = self.codes()
+        values = [plain(value) for value in self._codes[:]]
+        if self.categories is not None:
+            meanings = [*self.categories, None]
+            return [meanings[code] for code in values]
+        if self._mask is None:
+            return values
+        return [
+            None if missing else value for value, missing in zip(values, self._mask, strict=True)
+        ]
+
+    def reader(self, encoder: Mapping[object, int] | None) -> Callable[[int], Any]:
+        """Return what returns the label of a row: its code in the encoder, if there is one."""
+        if encoder is not None:
+            return _view(self._encoded(encoder)).__getitem__
+        if self.categories is not None:
+            codes, meanings = _view(self._codes), [*self.categories, None]
+            return lambda row: meanings[codes[row]]
+        if self._mask is not None:
+            return self.values().__getitem__
+        if self._codes.dtype.kind in _NUMBERS:
+            return _view(self._codes).__getitem__
+        return lambda row: plain(self._codes[row])
+
+    def _encoded(self, encoder: Mapping[object, int]) -> Array:
+        """Return the codes of all rows; missing and unknown labels have `MISSING`."""
+        import numpy
+
+        dtype = numpy.min_scalar_type(-1 - len(encoder))
         if self.categories is None:
-            return [plain(value) for value in codes]
-        categories = self.categories
-        return [categories[code] if code >= 0 else None for code in codes]
+            codes = (encoder.get(value, MISSING) for value in self.values())
+            return numpy.fromiter(codes, dtype, len(self))
+        meanings = [encoder.get(label, MISSING) for label in self.categories]
+        encoded: Array = numpy.array([*meanings, MISSING], dtype)[self._codes]
+        return encoded
+
+
+def _view(values: Array) -> memoryview[Any]:
+    """Return a view of which single values are read several times as fast as of the array."""
+    native = values.dtype.newbyteorder("=")
+    return values.astype(native, copy=False).view(native).data  # not "<i", which it cannot read
 
 
 def plain(value: Group) -> Group:
@@ -203,12 +263,12 @@ def labels_of(group: Group, key: str, name: str) -> Labels:
         )
     stored = frame[key]
     if "categories" in getattr(stored, "attrs", {}) and not hasattr(stored, "keys"):
-        return Labels(stored, _texts(group[stored.attrs["categories"]][:]))  # before anndata 0.7
+        return Labels(stored[:], _texts(group[stored.attrs["categories"]][:]))  # before anndata 0.7
     if not hasattr(stored, "keys"):
-        return Labels(stored, None)
+        return Labels(stored[:] if stored.dtype.kind in _NUMBERS else stored, None)
     if "codes" in stored:
         return Labels(stored["codes"][:], _texts(stored["categories"][:]))
-    return Labels(stored["values"], None)  # numbers that may be missing
+    return Labels(stored["values"][:], None, stored["mask"][:])
 
 
 def _texts(values: Array) -> list[object]:

@@ -123,7 +123,8 @@ def write(
     _write_versions(session, batch)
     insert_rows(session, RunArtifact, [_row(edge, head) for edge, head in batch.bound])
     _note_times(session, grouped)
-    annotate(session, Artifact, _merged(batch.marks))
+    if batch.marks:
+        annotate(session, Artifact, _merged(batch.marks))
     if batch.late:
         refold(session, batch.late)
     containment.link(

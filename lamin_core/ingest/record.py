@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from lamin_core.ingest import aliases, runs
+from lamin_core.ingest import aliases, declared_jobs, runs
 from lamin_core.ingest.datasets import (
     Bytes,
     Series,
@@ -22,8 +22,6 @@ from lamin_core.ingest.datasets import (
     find_series,
     known_series,
 )
-from lamin_core.ingest.declared import declare
-from lamin_core.ingest.declared import move as move_declared
 from lamin_core.ingest.deleted import deleted_runs
 from lamin_core.ingest.edges import Edge
 from lamin_core.ingest.edges import move as move_edges
@@ -87,13 +85,14 @@ def record(
     paths |= {path for job in jobs for _, path in job.datasets}
     if not paths and not ids:
         return
-    label_runs(session, _changed("labels", mine, ids, new_run_ids, written))
+    if labels := _changed("labels", mine, ids, new_run_ids, written):
+        label_runs(session, labels)
     if environments := _changed("environment", mine, ids, new_run_ids, written):
         tie_environments(session, environments)
     if values := _changed("features", mine, ids, new_run_ids, written):
         tie_features(session, Run, values)
     series = find_series(session, paths)
-    declare(session, jobs, series)
+    declared_jobs.write_datasets(session, jobs, series)
     news = [
         _edge_delta(
             facts, None if ids[facts.run_id] in new_run_ids else written.get(facts.run_id), series
@@ -154,7 +153,7 @@ def learn_names(session: Session, pairs: Iterable[tuple[str, str]]) -> set[str]:
         return set()
     new = find_series(session, {renamed[path] for path in old})
     moved = {series.id: new[renamed[path]].id for path, series in old.items()}
-    move_declared(session, moved)
+    declared_jobs.move_datasets(session, moved)
     return move_edges(session, moved)
 
 
@@ -218,7 +217,8 @@ class _Writer:
             for dataset in datasets
             if dataset.traits and dataset.traits.fields
         }
-        self._schemas = find_schemas(session, used.union(schemas))
+        used.update(schemas)
+        self._schemas = find_schemas(session, used) if used else {}
 
     def annotation(self, annotation: Annotation) -> Edge:
         """The edge of a description without a run."""

@@ -23,6 +23,7 @@ from lamin_core.db.statements import (
 )
 from lamin_core.enums import RunStatus
 from lamin_core.ingest import new_rows
+from lamin_core.ingest.declared_jobs import tidy
 from lamin_core.ingest.edits import update_unedited
 from lamin_core.ingest.facts import (
     JobFacts,
@@ -32,7 +33,7 @@ from lamin_core.ingest.facts import (
     nothing_said,
 )
 from lamin_core.ingest.run_names import Renaming, RunNames, names_to_load
-from lamin_core.ingest.transforms import TransformBatch, Version, tidy, version_of
+from lamin_core.ingest.transform_batch import TransformBatch, Version, version_of
 from lamin_core.ingest.transforms import write as write_transforms
 from lamin_core.models import Run, RunDependency, Transform, now
 from lamin_core.models.tables import table_of
@@ -97,7 +98,7 @@ def write(
             stubs[name] = link
     heard = _heard(facts.values(), stubs, names)
     versions, declared = write_transforms(
-        session, _wishes(facts.values(), stubs, heard, existing, jobs), read_job
+        session, _transform_batch(facts.values(), stubs, heard, existing, jobs), read_job
     )
     new_keys = [key for key in _parents_first(facts, stubs, names) if key not in existing]
     ids = dict(zip(new_keys, reserve(session, Run, len(new_keys)), strict=True)) | {
@@ -182,30 +183,27 @@ def _heard(
     return heard
 
 
-def _wishes(
+def _transform_batch(
     reported_runs: Iterable[RunFacts],
     stubs: Mapping[str, RunReference],
     heard: Mapping[str, datetime],
     existing: Mapping[str, Any],
     jobs: Iterable[JobFacts],
 ) -> TransformBatch:
-    wishes = TransformBatch()
+    batch = TransformBatch()
     for facts in reported_runs:
         for named, at in facts.versions:
-            wishes.want(named, at)
-        if (
-            version_of(facts.transform) not in wishes.versions
-            or facts.transform.source_hash is None
-        ):
-            wishes.want(facts.transform, first_at(facts))
+            batch.request(named, at)
+        if version_of(facts.transform) not in batch.versions or facts.transform.source_hash is None:
+            batch.request(facts.transform, first_at(facts))
         for key, facets in facts.job_facets.items():
-            wishes.say(key, facets)
+            batch.add_facets(key, facets)
     for run_id, link in stubs.items():
         if run_id not in existing or link.job != _job_of(existing[run_id]):
-            wishes.want(TransformFacts(link.namespace, link.name), heard[run_id])
+            batch.request(TransformFacts(link.namespace, link.name), heard[run_id])
     for job in jobs:
-        wishes.declare(job)
-    return wishes
+        batch.declare(job)
+    return batch
 
 
 def _parents_first(

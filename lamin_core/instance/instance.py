@@ -78,8 +78,10 @@ from lamin_core.runtime.sharing import Sharing
 from lamin_core.runtime.trust import permission_denied, require_own_folder, require_readable
 from lamin_core.saving import from_values
 from lamin_core.saving.annotations import FeatureValues, LabelSet
+from lamin_core.saving.contents import Contents
 from lamin_core.saving.files import Files
 from lamin_core.saving.from_values import Records
+from lamin_core.storage.digest_cache import DigestCache
 from lamin_core.storage.locations import checked_root, is_remote
 from lamin_core.uids import random_uid
 
@@ -248,8 +250,22 @@ class Instance:
 
     @cached_property
     def files(self) -> Files:
-        """The operations on an artifact's bytes."""
-        return Files(self.db, self.storage, Path(settings.cache_dir or self.folder / "cache"), self)
+        """The sources of new artifacts."""
+        return Files(self.db, self.storage, self._digests)
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The bytes of saved artifacts."""
+        storages = self.files.storages
+        return Contents(self.db, self._cache, self, self._digests, storages)
+
+    @cached_property
+    def _digests(self) -> DigestCache:
+        return DigestCache(self._cache / "digests.db", shown=True)
+
+    @cached_property
+    def _cache(self) -> Path:
+        return Path(settings.cache_dir or self.folder / "cache")
 
     @cached_property
     def lineage(self) -> LineageService:

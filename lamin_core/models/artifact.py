@@ -456,7 +456,7 @@ class Artifact(HasLineage, Versioned, Registry):
     @property
     def path(self) -> Path | str:
         """The location of the bytes: a `pathlib.Path`, or a URL (`str`) for remote storages."""
-        location: Path | str = current.current_instance().files.path(self)
+        location: Path | str = current.current_instance().contents.path(self)
         return location
 
     def cache(self, *, is_run_input: Run | bool | None = None) -> Path:
@@ -476,7 +476,7 @@ class Artifact(HasLineage, Versioned, Registry):
             Conflict: The file or object no longer has the bytes of this version.
             Unavailable: The storage cannot be reached.
         """
-        local: Path = current.current_instance().files.cache(self, reader=is_run_input)
+        local: Path = current.current_instance().contents.cache(self, reader=is_run_input)
         return local
 
     @overload
@@ -515,7 +515,7 @@ class Artifact(HasLineage, Versioned, Registry):
             Conflict: The file or object no longer has the bytes of this version.
             MissingExtra: The library for this format is not installed.
         """
-        loaded: object = current.current_instance().files.load(
+        loaded: object = current.current_instance().contents.load(
             self, reader=is_run_input, trust=trust
         )
         return loaded if as_type is None else self._checked(loaded, as_type, "load")
@@ -546,7 +546,7 @@ class Artifact(HasLineage, Versioned, Registry):
             Conflict: The file or object no longer has the bytes of this version.
             MissingExtra: The library for this format is not installed.
         """
-        handle: object = current.current_instance().files.open(self, reader=is_run_input)
+        handle: object = current.current_instance().contents.open(self, reader=is_run_input)
         return handle if as_type is None else self._checked(handle, as_type, "open")
 
     def _checked(self, content: object, expected: type[T], method: str) -> T:

@@ -173,10 +173,12 @@ def _registries() -> dict[str, type[Any]]:
 
 def registry_called(name: str) -> type[Any]:
     """The registry with this name. Raises `InvalidArgument`."""
-    module, _, called = name.rpartition(".")
-    if not load_module(module):
-        load_module_with(called)
     registries = _registries()
+    if name not in registries:
+        module, _, called = name.rpartition(".")
+        if not load_module_with(called):
+            load_module(module)
+        registries = _registries()
     if name not in registries:
         raise InvalidArgument(
             f"there is no registry {name!r}", hint=f"one of {', '.join(sorted(registries))}"

@@ -16,7 +16,7 @@ from lamin_core.models.module_tables import core_tables
 from lamin_core.models.queryset import RelatedSet
 from lamin_core.models.tables import Base
 from lamin_core.runtime import current
-from lamin_core.runtime.registry_modules import load_modules
+from lamin_core.runtime.registry_modules import load_module_with, load_modules
 
 Target = TypeVar("Target")
 Member = TypeVar("Member", bound=Registry)
@@ -28,6 +28,7 @@ _models: dict[str, type[Any]] = {}
 def model(name: str) -> type[Any]:
     """The mapped class with this name."""
     if name not in _models:
+        load_module_with(name)
         _note_models()
     if name not in _models and load_modules():
         _note_models()

@@ -14,6 +14,3 @@ def registry(name: str) -> type[Term]:
     """
     called: type[Term] = registry_called(name if name.startswith("bionty.") else f"bionty.{name}")
     return called
-
-
-from lamin_core.ontology import registries as registries  # noqa: E402 - defines the tables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from lamin_core.models.artifact import Artifact
 from lamin_core.models.base import Registry
@@ -12,6 +12,7 @@ from lamin_core.models.ties import TABLES as TABLES
 from lamin_core.models.ties import annotation, define, key, noun, tie_parents
 from lamin_core.models.ties import tie as tie_records
 
+R = TypeVar("R", bound=Registry)
 _PLURALS = {"disease": "diseases", "ethnicity": "ethnicities"}
 IN_SCHEMAS = ("Gene", "Protein", "CellMarker", "Pathway")
 """Registries whose records may be the columns of a dataset."""
@@ -23,13 +24,14 @@ def plural(registry: type[Any]) -> str:
     return _PLURALS.get(name, f"{name}s")
 
 
-def tie(registry: type[Registry]) -> None:
+def tie(registry: type[R]) -> type[R]:
     """Declare the tables between this registry and others, and the relations over them."""
     if issubclass(registry, Hierarchical):
         tie_parents(registry)
     tie_records(registry, Artifact, annotation(registry), plural(registry))
     if registry.__name__ in IN_SCHEMAS:
         tie_records(registry, Schema, _membership(registry), plural(registry))
+    return registry
 
 
 def _membership(registry: type[Registry]) -> str:

@@ -14,8 +14,8 @@ from lamin_core.models.tables import now, table_of
 from lamin_core.models.terms import Hierarchical
 from lamin_core.ontology.public import PublicOntology
 from lamin_core.ontology.records import record_of, scientific_name, term_uid
-from lamin_core.ontology.registries import Organism
 from lamin_core.ontology.source import Source
+from lamin_core.ontology.species import Organism
 from lamin_core.ontology.term import OfOrganism, Term
 from lamin_core.query.operators import OPERATORS
 from lamin_core.uids import derived_uid

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from lamin_core.models.artifact import Artifact
     from lamin_core.models.user import User
     from lamin_core.ontology.public import PublicOntology
-    from lamin_core.ontology.registries import Organism
     from lamin_core.ontology.source import Source
+    from lamin_core.ontology.species import Organism
 
 UID_LENGTH = 14
 

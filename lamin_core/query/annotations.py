@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from lamin_core.models import ArtifactSchema, Feature, Schema, SchemaFeature
 from lamin_core.models.base import Registry
 from lamin_core.models.dtypes import Dtype, parse, registry_called, restored
-from lamin_core.models.relations import annotations_of, model
+from lamin_core.models.relations import ToMany, annotations_of, model
 from lamin_core.query.feature_lookups import own_key
 from lamin_core.query.operators import OPERATORS
-from lamin_core.runtime.registry_modules import load_modules
+from lamin_core.runtime.registry_modules import load_module_with, load_modules
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _plain(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
 
 def _labels(session: Session, registry: type[Any], ids: list[int]) -> list[Said]:
     entries = []
-    for relation in annotations_of(registry).values():
+    for relation in feature_relations(session, registry):
         link: Any = relation.link
         target, own = relation.target, getattr(link, relation.own)
         name = getattr(target, target._name_field)
@@ -85,6 +85,19 @@ def _labels(session: Session, registry: type[Any], ids: list[int]) -> list[Said]
         )
         entries += [Said(*row) for row in session.execute(query)]
     return entries
+
+
+def feature_relations(session: Session, registry: type[Any]) -> list[ToMany[Any]]:
+    """Return the relations to labels that may be values of features: those that the type of a feature names."""
+    names = {
+        option.registry
+        for dtype in session.scalars(select(Feature.dtype).distinct())
+        for option in parse(dtype).options
+    }
+    for name in names:
+        load_module_with(name.rpartition(".")[2])
+    relations = annotations_of(registry).values()
+    return [relation for relation in relations if relation.target._registry_name() in names]
 
 
 def _named(session: Session, dtype: Dtype, uids: set[str]) -> dict[str, str]:

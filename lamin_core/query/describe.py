@@ -13,6 +13,7 @@ from lamin_core.models.relations import annotations_of, relations_of
 from lamin_core.query.annotations import described
 from lamin_core.query.frames import fields
 from lamin_core.runtime.printable import printable, printable_lines
+from lamin_core.runtime.registry_modules import load_modules
 
 
 def description(database: Database, record: Any) -> str:
@@ -60,6 +61,7 @@ def _shown(value: object) -> Any:
 
 
 def _relations(record: object) -> list[tuple[str, Any]]:
+    load_modules()  # each may add relations
     annotation_relations = annotations_of(type(record))
     relations = {
         name: relation

@@ -19,7 +19,7 @@ from lamin_core.models.checks import listed_argument, shown, text_argument
 from lamin_core.models.dtypes import Dtype, parse, registry_called, validated
 from lamin_core.models.relations import annotation_of, annotations_of, model
 from lamin_core.models.tables import table_of
-from lamin_core.query.annotations import described, labels_of, values_of
+from lamin_core.query.annotations import described, feature_relations, labels_of, values_of
 from lamin_core.query.feature_lookups import own_key
 from lamin_core.query.operators import OPERATORS
 from lamin_core.query.queryset import SQLQuerySet
@@ -432,7 +432,7 @@ def _relation(
 def _remove(session: Session, record: Registry, feature_ids: list[int] | None) -> None:
     """Remove the values of these features, or of all; labels without a feature stay."""
     kind = type(record)
-    tables = [relation.link for relation in annotations_of(kind).values()]
+    tables = [relation.link for relation in feature_relations(session, kind)]
     tables += [model(kind._feature_values)] if kind._feature_values else []
     for table in tables:
         which: Any = table

@@ -65,9 +65,9 @@ def erase(instance: SavingInstance, artifact: Artifact, *, storage: bool | None 
     bytes that another record needs stay. Raises `NotFound`, and `Conflict` while a collection holds
     it.
     """
-    root, key = instance.files.where(artifact)
+    root, key = instance.contents.where(artifact)
     if storage:
-        instance.files.check_unchanged(artifact)
+        instance.contents.check_unchanged(artifact)
     try:
         with _removing() as gone, instance.db.writing() as session:
             row = row_of(session, artifact)
@@ -131,7 +131,7 @@ def _replace(
     path: str | os.PathLike[str],
     run: Run | bool | None,
 ) -> None:
-    root, key = instance.files.where(artifact)
+    root, key = instance.contents.where(artifact)
     home = (
         root
         if any(storage.root == root and storage.is_managed for storage in instance.files.storages())

@@ -13,6 +13,7 @@ from lamin_core.errors import InvalidArgument
 from lamin_core.models import (
     Registry,
 )
+from lamin_core.saving.contents import Contents
 from lamin_core.saving.files import Files
 
 
@@ -27,7 +28,11 @@ class SavingInstance(Protocol):
 
     @property
     def files(self) -> Files:
-        """The files of the instance."""
+        """The sources of new artifacts."""
+
+    @property
+    def contents(self) -> Contents:
+        """The bytes of saved artifacts."""
 
     @property
     def user_id(self) -> int:

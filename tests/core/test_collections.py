@@ -99,7 +99,11 @@ def test_collection_of_mixed_members_cannot_be_loaded_opened_or_mapped(
 def cells(n: int, genes: list[str], labels: list[str | None], *, sparse: bool) -> anndata.AnnData:
     values = np.arange(n * len(genes), dtype="float32").reshape(n, len(genes))
     obs = pd.DataFrame(
-        {"label": pd.Categorical(labels), "n": range(n)},
+        {
+            "label": pd.Categorical(labels),
+            "n": range(n),
+            "age": pd.array([None, *range(1, n)], dtype="Int64"),
+        },
         index=[f"{n}{genes[0]}{row}" for row in range(n)],
     )
     matrix = scipy.sparse.csr_matrix(values) if sparse else values
@@ -120,7 +124,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_mapped_collection_joins_rows_of_several_files(files: list[Path]) -> None:
-    with MappedCollection(files, obs_keys=["label", "n"]) as inner:
+    with MappedCollection(files, obs_keys=["label", "n"], encode_labels=["label"]) as inner:
         assert inner.shape == (7, 2)
         assert inner.original_shapes == [(3, 3), (2, 3), (2, 3)]
         assert inner.var_joint == ["b", "c"]
@@ -147,12 +151,16 @@ def test_mapped_collection_labels_layers_and_filters(files: list[Path]) -> None:
     raw = MappedCollection(
         files,
         layers_keys=["X", "twice"],
-        obs_keys="label",
+        obs_keys=["label", "age"],
         obsm_keys="X_pca",
         encode_labels=False,
         obs_filter={"label": ["T", "B"]},
     )
     assert [row["label"] for row in raw] == ["T", "B", "T", "T", "B"]
+    assert [row["age"] for row in raw] == [None, 1, 2, None, 1]
+    assert MappedCollection(files, obs_keys="label", encode_labels=False)[4]["label"] is None
+    encoded = MappedCollection(files, obs_keys="age")
+    assert [row["age"] for row in encoded] == [-1, 0, 1, -1, 0, -1, 0]
     assert (raw[1]["twice"] == 2 * raw[1]["X"]).all()
     assert raw[1]["obsm_X_pca"].tolist() == [3]
     unknown = MappedCollection(files, obs_keys="label", unknown_label="NK")

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import lamin_core as ln
+import lamin_core.bionty as bt
+from lamin_core.instance.instance import Instance
 from tests.support.commands import lamin
 
 EXAMPLE = Path(__file__).parents[2] / "example_pipelines" / "wetlab"
@@ -248,3 +251,31 @@ def _break(package: Path, broken: str) -> None:
         registries.write_text("1 / 0\n")
     elif broken == "foreign table":
         registries.write_text(registries.read_text().replace('"wetlab_well"', '"well"'))
+
+
+_FRESH = """
+import lamin_core as ln
+import lamin_core.bionty as bt
+from lamin_core.models.tables import Base
+artifact = ln.Artifact.get(key="cells.txt")
+print(artifact.features.get_values(), ln.Artifact.filter().df(features=True)["cell"].to_list())
+artifact.features.remove_values("cell")
+bt.Tissue.filter().count()
+print(sorted({table for table in Base.metadata.tables if table.startswith("bionty_")}))
+print(bt.Gene.organism.target is bt.Organism, artifact.cell_types.count(), artifact.diseases.count())
+"""
+
+
+def test_fresh_process_defines_the_tables_that_it_uses(embedded: Instance) -> None:
+    Path("cells.txt").write_text("cells")
+    artifact = ln.Artifact("cells.txt", key="cells.txt").save()
+    ln.Feature(name="cell", dtype=bt.CellType).save()
+    bt.CellType(name="of mine").save()
+    artifact.features.add_values({"cell": "of mine"})
+    output = subprocess.run(
+        [sys.executable, "-c", _FRESH], capture_output=True, text=True, check=True
+    ).stdout
+    values, tables, related = output.splitlines()
+    assert values == "{'cell': 'of mine'} ['of mine']"
+    assert tables == "['bionty_cell_line', 'bionty_cell_type', 'bionty_source', 'bionty_tissue']"
+    assert related == "True 0 0"
