@@ -165,6 +165,8 @@ class Neighbourhood:
             of_kind[row.kind].append(row)
         self._run_bundles = of_kind[RUN]
         self._files = of_kind[ARTIFACT]
+        self._links = [file.links() for file in self._files]
+        self._shown_links = [_shown(links) for links in self._links]
         self._waits = of_kind[WAIT]
         self._folder_links = list(_folder_links(of_kind[HOLD]))
         self._containers: defaultdict[int, set[int]] = defaultdict(set)
@@ -184,7 +186,7 @@ class Neighbourhood:
 
     def _run_keys(self) -> dict[str, Hashable]:
         """For each code of runs the step; runs of no workflow are one from four on that are linked."""
-        linked = {code for file in self._files for _, code in _shown(file)}
+        linked = {code for links in self._shown_links for _, code in links}
         linked |= {code for wait in self._waits for code in (wait.code or "", wait.engine or "")}
         by_code = {bundle.code or "": bundle for bundle in self._run_bundles}
         keys: dict[str, Hashable] = {}
@@ -200,17 +202,18 @@ class Neighbourhood:
         for bundle in self._run_bundles:
             if bundle.code in self._steps:
                 self.members[self._run_group(bundle.code)].bundles.append(bundle)
-        groups = [self._file_group(file) for file in self._files]
+        pairs = zip(self._files, self._shown_links, strict=True)
+        groups = [self._file_group(file, links) for file, links in pairs]
         by_node = {
             file.nodes[0]: group
             for file, group in zip(self._files, groups, strict=True)
             if file.count == 1 and group is not None
         }
-        for file, group in zip(self._files, groups, strict=True):
+        for file, links, group in zip(self._files, self._shown_links, groups, strict=True):
             if group is None:
                 continue
             self.members[group].bundles.append(file)
-            for (how, code), count in _shown(file).items():
+            for (how, code), count in links.items():
                 step = self._run_group(code)
                 ends = (group, step) if how == READ else (step, group)
                 self._count(*ends, count * file.count)
@@ -228,12 +231,12 @@ class Neighbourhood:
             return ("member", -int(code))
         return self._steps[code or ""]
 
-    def _file_group(self, file: Bundle) -> Hashable | None:
+    def _file_group(self, file: Bundle, links: Iterable[tuple[str, str]]) -> Hashable | None:
         """The key of the group, as in `aggregate`; None where nothing is linked with it."""
         node = file.nodes[0]
         makers: set[Hashable] = {*self._containers.get(node, ())}
         readers: set[Hashable] = {*self._contents.get(node, ())}
-        for how, code in _shown(file):
+        for how, code in links:
             (readers if how == READ else makers).add(self._steps[code])
         if not makers and not readers:
             return None
@@ -309,7 +312,7 @@ class Neighbourhood:
                 starts.add(bundle.code)
         for number, file in enumerate(self._files):
             nodes[number] = [*file.nodes]
-            for how, code in file.links():
+            for how, code in self._links[number]:
                 above, below = (number, code) if how == READ else (code, number)
                 onwards[above].add(below)
         by_node = {file.nodes[0]: number for number, file in enumerate(self._files)}
@@ -360,9 +363,8 @@ def _folder_links(holds: Iterable[Bundle]) -> Iterable[tuple[int, int]]:
             yield file, folder
 
 
-def _shown(file: Bundle) -> Counter[tuple[str, str]]:
+def _shown(links: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
     """The links that people are shown: without those of runs that only hand on what a run of the workflow made."""
-    links = file.links()
     if not any(how == WROTE for how, _ in links):
         return links
     return Counter({link: n for link, n in links.items() if link[0] != PUBLISHED_ELSEWHERE})
