@@ -8,11 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lamin_core.errors import LaminError, NotFound, ValidationError
+from lamin_core.errors import InvalidArgument, LaminError, NotFound, ValidationError
 from lamin_prefect import path_discovery
+from lamin_prefect.declarations import Declaration
 from lamin_prefect.file_use import FileUse, absolute
 from lamin_prefect.tables import tables_for, write
-from lamin_prefect.translate import Declaration, parameters
+from lamin_prefect.translate import parameters
 from openlineage.lamin.adapter.table_checks import TableCheck, check
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.events import Dataset
@@ -37,7 +38,7 @@ class DeclaredOutputs:
         return bool(self.declaration.outputs) or self.declaration.is_strict
 
     def paths(self) -> list[str]:
-        """The declared paths of this call. Raises `KeyError` for an unknown parameter in braces."""
+        """The declared paths of this call. Raises `InvalidArgument` for an unknown parameter in braces."""
         return path_discovery.filled(self.declaration.outputs, self.arguments)
 
     def take(self, result: Any) -> None:
@@ -48,7 +49,7 @@ class DeclaredOutputs:
         """
         try:
             paths = self.paths()
-        except (LookupError, ValueError, AttributeError):
+        except InvalidArgument:
             return
         for path, table in tables_for(paths, result).items():
             if not self.files.has_written(path):
@@ -79,6 +80,11 @@ class DeclaredOutputs:
             if done is not None:
                 self._checks[path] = done
 
+    def forget_tables(self) -> None:
+        """Let go of what the function returned."""
+        self._tables.clear()
+        self._checks.clear()
+
     def missing(self, job: str) -> Iterator[NotFound]:
         """An error for each template that names no file, now that the run of this job has ended."""
         for path, template in zip(self.paths(), self.declaration.outputs, strict=True):
@@ -99,7 +105,7 @@ class DeclaredOutputs:
 
 
 def filled_values(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of features, with the call's arguments in the braces of texts, as JSON. Raises `KeyError`.
+    """The values of features, with the call's arguments in the braces of texts, as JSON. Raises `InvalidArgument`.
 
     Records, which are the values of categorical features, become their names.
 
@@ -107,7 +113,9 @@ def filled_values(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> di
     {'organ': 'liver', 'rows': 3}
     """
     filled = {
-        name: value.format(**arguments) if isinstance(value, str) else _with_names(value)
+        name: path_discovery.fill(value, arguments)
+        if isinstance(value, str)
+        else _with_names(value)
         for name, value in values.items()
     }
     return parameters(filled)

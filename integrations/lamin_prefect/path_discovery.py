@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from lamin_core.errors import LaminError
+from lamin_core.errors import InvalidArgument, LaminError
 from lamin_core.storage.locations import is_copy_key
 from openlineage.lamin.adapter.text_paths import may_name_a_file
 
 _DEPTH = 5
 _ITEMS = 10_000
 _NO_PATHS = {int, float, bool, complex, bytes, type(None)}
+_NO_PARTS = {*_NO_PATHS, str}
 _PATH_WORDS = re.compile(r"\b(?:Path|PurePath|PosixPath|UPath|FilePath|DirectoryPath|PathLike)\b")
 
 
@@ -36,6 +37,8 @@ def locations(value: Any, *, text: bool = False) -> list[str]:
     >>> locations({"a": [PurePath("x.csv"), "no path"], "b": "y.csv"})
     ['x.csv', 'y.csv']
     """
+    if type(value) in _NO_PATHS:  # most values of most calls
+        return []
     pairs = _walk(value, text, _DEPTH, iter(range(_ITEMS)))
     return list(dict.fromkeys(location for location, _ in pairs))
 
@@ -104,7 +107,7 @@ def is_location(value: Any) -> bool:
     >>> is_location(PurePath("x")), is_location([PurePath("x")])
     (True, False)
     """
-    return not isinstance(value, str) and _location(value, True) is not None
+    return type(value) not in _NO_PARTS and _location(value, True) is not None
 
 
 def parts(value: Any) -> Iterable[Any]:
@@ -116,6 +119,8 @@ def parts(value: Any) -> Iterable[Any]:
     >>> list(parts({"a": 1})), list(parts("abc"))
     ([1], [])
     """
+    if type(value) in _NO_PARTS:
+        return ()
     if isinstance(value, list | tuple | set | frozenset):
         return value
     if isinstance(value, dict):
@@ -184,9 +189,21 @@ def in_result(function: Callable[..., Any], result: Any) -> list[str]:
 
 
 def filled(templates: Iterable[str | os.PathLike[str]], arguments: Mapping[str, Any]) -> list[str]:
-    """The declared paths, with the arguments of the call in their braces. Raises `KeyError` for an unknown parameter.
+    """The declared paths, with the arguments of the call in their braces. Raises `InvalidArgument` for other braces.
 
     >>> filled(["clean/{name}.csv"], {"name": "liver"})
     ['clean/liver.csv']
     """
-    return [os.fspath(template).format(**arguments) for template in templates]
+    return [fill(os.fspath(template), arguments) for template in templates]
+
+
+def fill(template: str, arguments: Mapping[str, Any]) -> str:
+    """The text, with the arguments of the call in its braces. Raises `InvalidArgument` for other braces."""
+    try:
+        return template.format(**arguments)
+    except (LookupError, ValueError, AttributeError) as error:
+        parameters = ", ".join(f"{{{name}}}" for name in arguments) or "no parameters"
+        raise InvalidArgument(
+            f"{template!r} has braces that are not a parameter of the function (it has {parameters})",
+            hint="name a parameter, or double the braces: {{ and }}",
+        ) from error

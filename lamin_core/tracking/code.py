@@ -104,7 +104,7 @@ def in_file(path: Path) -> Code:
     return Code(path.name, _kind(path), redact_text(text), path, _summary(text))
 
 
-_NOTEBOOKS = (".ipynb", ".Rmd", ".qmd")
+_NOTEBOOKS = (".ipynb", ".Rmd", ".qmd", ".rmarkdown")
 
 
 def _kind(path: Path) -> str:

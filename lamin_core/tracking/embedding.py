@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 logger = logging.getLogger("lamin")
 _FILE = "--file="
-LANGUAGES = {".r": "R", ".rmd": "R", ".qmd": "R"}
+LANGUAGES = {".r": "R", ".rmd": "R", ".qmd": "R", ".rmarkdown": "R"}
 """By the suffix of a script in small letters, of what is not Python."""
 
 
@@ -31,11 +31,13 @@ def r_script() -> RScript | None:
 
 @dataclass(frozen=True, slots=True)
 class RDocument:
-    """An R Markdown document that knitr is working on."""
+    """An R Markdown or Quarto document that knitr is working on."""
 
     file: str
     page: Path | None
-    """Where `rmarkdown::render` writes it to; None where something else renders it."""
+    """Where `rmarkdown::render` writes it to; None where something else renders it, as Quarto does."""
+    params: dict[str, Any]
+    """The parameters that its header declares, with the values of this rendering."""
 
 
 _DOCUMENT = """function() {
@@ -43,12 +45,23 @@ _DOCUMENT = """function() {
   input <- knitr::current_input(dir = TRUE)
   if (is.null(input)) return(NULL)
   output <- ""
-  for (frame in sys.frames()) {
-    if (exists("knit_input", frame, inherits = FALSE)) output <- get("output_file", frame)
+  params <- list()
+  simple <- function(value) {
+    if (!is.atomic(value) || is.object(value) || length(value) != 1L) {
+      toString(value)
+    } else if (is.na(value)) NULL else value
   }
-  c(input, output)
+  for (frame in sys.frames()) {
+    if (!exists("knit_input", frame, inherits = FALSE)) next
+    output <- if (isTRUE(frame$run_pandoc)) frame$output_file else ""
+    declared <- names(frame$front_matter$params)
+    params <- lapply(get0("params", frame$envir)[declared], simple)
+  }
+  list(input, output, params, !is.null(knitr::opts_knit$get("quarto.version")))
 }"""
-"""`output_file` is a local variable of `rmarkdown::render`, relative to the folder of the document."""
+"""`run_pandoc`, `output_file`, `front_matter` and `envir` are local variables of `rmarkdown::render`; the file is
+relative to the folder of the document.
+"""
 
 
 def r_document() -> RDocument | None:
@@ -56,14 +69,35 @@ def r_document() -> RDocument | None:
     if not is_in_r():
         return None
     try:
-        names: Any = getattr(_r_of_reticulate(), _DOCUMENT)()
+        facts: Any = getattr(_r_of_reticulate(), _DOCUMENT)()
     except Exception as problem:  # another knitr: the code is then that of the process
         logger.debug("R does not say which document it renders: %s", problem)
         return None
-    if not names:
+    if not facts:
         return None
-    file, output = names
-    return RDocument(file, Path(file).parent / output if output else None)
+    file, output, params, is_quarto = facts
+    page = Path(file).parent / output if output else None
+    if is_quarto:
+        file = quarto_source(file, os.environ)
+    return RDocument(file, page, dict(params) if isinstance(params, dict) else {})
+
+
+def quarto_source(file: str, environment: Mapping[str, str]) -> str:
+    """Return the document that Quarto renders, where `file` is the copy of it that Quarto passes to knitr.
+
+    The copy has the suffix `.rmarkdown` and exists only meanwhile. Quarto 1.7 and later name the document in
+    `QUARTO_DOCUMENT_PATH` (its folder) and `QUARTO_DOCUMENT_FILE`.
+
+    >>> quarto_source("/project/report.rmarkdown", {})
+    '/project/report.rmarkdown'
+    """
+    copy = Path(file)
+    name = environment.get("QUARTO_DOCUMENT_FILE", "")
+    folder = copy.parent / environment.get("QUARTO_DOCUMENT_PATH", "")
+    for document in (folder / name, copy.with_suffix(".qmd"), copy.with_suffix(".Rmd")):
+        if copy.suffix == ".rmarkdown" and document.is_file():
+            return str(document)
+    return file
 
 
 _WATCH_RENDER = """function(keep) {

@@ -80,7 +80,8 @@ def track(
         description: The title of a new transform.
         source_code: The source, if it is not in a file.
         path: The file that contains the source, if it is not the running script.
-        params: Parameters of the run, stored as JSON with secrets masked.
+        params: Parameters of the run, stored as JSON with secrets masked. Those of an R Markdown or
+            Quarto document are added to them.
         features: Values of registered features for the run.
         name: The name of the run; by default the key of the transform.
         project: The name of a saved project to which the run belongs.
@@ -135,6 +136,7 @@ def track(
     is_begun = run is None
     if run is None:
         facts = {"name": name or current.context_value("name") or saved.key}
+        params = {**_document_params(), **(params or {})} or None
         run = begun(where, saved, params=params, parent=parent, details=_details(), **facts)
     else:
         where.runs.resume(run)
@@ -252,6 +254,12 @@ def _details() -> dict[str, Any] | None:
         "arguments": redact_command(arguments),
     }
     return {name: value for name, value in details.items() if value} or None
+
+
+def _document_params() -> dict[str, Any]:
+    """The parameters of the R Markdown or Quarto document that is being rendered."""
+    document = r_document()
+    return {} if document is None else document.params
 
 
 def _is_masked(report: Path) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
-from lamin_core.tracking.embedding import parse_r_command
+from lamin_core.tracking.embedding import parse_r_command, quarto_source
 
 
 @cache
@@ -22,19 +22,9 @@ def _has(package: str) -> bool:
     return shutil.which("Rscript") is not None and not subprocess.run(command).returncode
 
 
-SCRIPT = """ln <- reticulate::import("lamin_core")
-
-run <- ln$track(params = list(threshold = 2.5))
-raw <- ln$Artifact$get(key = "raw.csv")$load()
-stopifnot(nrow(raw) == 1, raw$count == 5)
-writeLines("8.5", "fit.txt")
-fit <- ln$Artifact("fit.txt", key = "fit.txt")$save()
-fit$ulabels$add(ln$ULabel(name = "good")$save())
-data <- data.frame(n = 1:2)
-table <- ln$Artifact$from_df(data, key = "t.parquet")$save()
-run <- ln$finish()
-cat(ln$Artifact$get(ulabels__name = "good")$key)
-"""
+PAGE = (Path(__file__).parents[2] / "docs" / "r.md").read_text("utf-8")
+SCRIPT = PAGE.partition("```r\n")[2].partition("```")[0]
+"""The script of the page on R."""
 
 
 @pytest.mark.skipif(not _has("reticulate"), reason="R with reticulate is not installed")
@@ -57,46 +47,70 @@ def test_r_script_tracks_itself(embedded: Instance, tmp_path: Path) -> None:
     assert (run.transform.kind, run.transform.language) == ("script", "R")
     assert run.transform.source_code == SCRIPT
     assert list(run.input_artifacts.all()) == [raw]
-    assert [artifact.key for artifact in run.output_artifacts.all()] == ["fit.txt", "t.parquet"]
-    assert list(ln.Artifact.get(key="t.parquet").load()["n"]) == [1, 2]
+    assert [artifact.key for artifact in run.output_artifacts.all()] == ["fit.txt", "table.parquet"]
+    assert list(ln.Artifact.get(key="table.parquet").load()["count"]) == [5]
 
 
-DOCUMENT = """---
-title: Counts
-output: html_document
+DOCUMENT = PAGE.partition("````markdown\n")[2].partition("````")[0]
+"""The document of the page on R."""
+PARAMS = {"alpha": 3, "since": "2026-01-01", "threshold": 2.5}
+QUARTO = """---
+title: Table
+format: html
+params:
+  sites: [Oslo, Bergen]
 ---
 
 ```{r}
+#| label: begin
 ln <- reticulate::import("lamin_core")
-run <- ln$track(params = list(threshold = 2.5))
-raw <- ln$Artifact$get(key = "raw.csv")$load()
-cat("rows:", nrow(raw))
+run <- ln$track()
 ```
 """
+EXECUTE = """
+knitr <- rmarkdown::knitr_options(opts_knit = list(quarto.version = 1))
+format <- rmarkdown::output_format(knitr, rmarkdown::pandoc_options("html", args = c("--to", "html")))
+file.copy("notes/table.qmd", "notes/table.rmarkdown")
+rendered <- rmarkdown::render(
+  "notes/table.rmarkdown", format, run_pandoc = FALSE, envir = new.env(), quiet = TRUE
+)
+unlink("notes/table.rmarkdown")
+"""
+"""What Quarto's `execute.R` does; pandoc comes after R has ended."""
+RENDER = 'rmarkdown::render("notes/counts.{suffix}", params = list(alpha = 3L), quiet = TRUE)'
 
 
 @pytest.mark.skipif(
     not _has("reticulate") or not _has("rmarkdown") or shutil.which("pandoc") is None,
     reason="R with reticulate and rmarkdown is not installed",
 )
-@pytest.mark.parametrize("is_finished", [True, False])
+@pytest.mark.parametrize("suffix", ["Rmd", "qmd"])
 def test_rendered_document_is_the_report_of_its_run(
-    embedded: Instance, tmp_path: Path, is_finished: bool
+    embedded: Instance, tmp_path: Path, suffix: str
 ) -> None:
     Path("raw.csv").write_text("gene,count\nCD8A,5\n")
     raw = ln.Artifact("raw.csv", key="raw.csv").save()
     Path("notes").mkdir()
+    is_finished = suffix == "qmd"
     source = DOCUMENT + ("\n```{r}\nrun <- ln$finish()\n```\n" if is_finished else "")
-    Path("notes/counts.Rmd").write_text(source)
+    Path(f"notes/counts.{suffix}").write_text(source)
+    Path("notes/table.qmd").write_text(QUARTO)
+    Path("notes/table.html").write_text("the page of an earlier rendering")
+    Path("execute.R").write_text(EXECUTE)
+    # The same process renders another document as Quarto does, whose variables are not meant for the first.
+    quarto = ["-e", 'source("execute.R")'] if is_finished else []
     done = subprocess.run(
-        ["Rscript", "-e", 'rmarkdown::render("notes/counts.Rmd", quiet = TRUE)'],
+        ["Rscript", "-e", RENDER.format(suffix=suffix), *quarto],
         capture_output=True,
         text=True,
-        env=os.environ | {"RETICULATE_PYTHON": sys.executable},
+        env=os.environ
+        | {"RETICULATE_PYTHON": sys.executable}
+        | {"QUARTO_DOCUMENT_PATH": str(Path("notes").absolute())}
+        | {"QUARTO_DOCUMENT_FILE": "table.qmd"},
     )
     assert done.returncode == 0, done.stderr
-    run = ln.Run.get(transform__key="counts.Rmd")
-    assert (run.status, run.params) == ("completed", {"threshold": 2.5})
+    run = ln.Run.get(transform__key=f"counts.{suffix}")
+    assert (run.status, run.params) == ("completed", PARAMS)
     assert (run.transform.kind, run.transform.language) == ("notebook", "R")
     assert run.transform.source_code == source
     assert list(run.input_artifacts.all()) == [raw]
@@ -104,6 +118,30 @@ def test_rendered_document_is_the_report_of_its_run(
     assert (run.report.suffix, run.report.kind) == (".html", "report")
     assert "## rows: 1" in run.report.cache().read_text()
     assert list(run.output_artifacts.all()) == []
+    if is_finished:
+        run = ln.Run.get(transform__key="table.qmd")
+        assert (run.status, run.params) == ("completed", {"sites": "Oslo, Bergen"})
+        assert (run.transform.kind, run.transform.source_code) == ("notebook", QUARTO)
+        assert run.report is None
+
+
+@pytest.mark.parametrize(
+    ("copy", "file", "expected"),
+    [
+        ("a.rmarkdown", "b.qmd", "b.qmd"),
+        ("a.rmarkdown", None, "a.qmd"),
+        ("a.rmarkdown", "gone.qmd", "a.qmd"),
+        ("a.qmd", "b.qmd", "a.qmd"),
+    ],
+)
+def test_quarto_source_is_the_document_and_not_its_copy(
+    tmp_path: Path, copy: str, file: str | None, expected: str
+) -> None:
+    for name in ("a.qmd", "b.qmd"):
+        (tmp_path / name).touch()
+    environment = {} if file is None else {"QUARTO_DOCUMENT_FILE": file}
+    environment["QUARTO_DOCUMENT_PATH"] = str(tmp_path)
+    assert quarto_source(str(tmp_path / copy), environment) == str(tmp_path / expected)
 
 
 ENDINGS = {
