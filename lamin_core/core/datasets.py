@@ -10,7 +10,7 @@ Otype = Literal["DataFrame", "AnnData"]
 
 
 def small_dataset1(otype: Otype = "DataFrame", *, with_typo: bool = False) -> Any:
-    """Three samples: counts of three genes, a perturbation, notes; `with_typo` names a perturbation that is none.
+    """Three samples: counts of three genes, a perturbation, notes; `with_typo` misspells a perturbation.
 
     >>> small_dataset1(with_typo=True)["perturbation"].tolist()
     ['DMSO', 'IFNJ', 'DMSO']
