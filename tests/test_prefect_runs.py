@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -228,6 +229,10 @@ def test_mapped_tasks_are_runs_of_one_job(recorded: RecordedEvents) -> None:
     assert sorted(run.params["part"]["n"] for run in runs) == [1, 2, 3]
     assert {run.parent for run in runs} == {recorded.run("pipeline").id}
     assert recorded.run("gather").waited_for == {("work", "value", run.id) for run in runs}
+    from lamin_prefect.recording import Recording
+
+    remaining = [value for value in gc.get_objects() if type(value) is Recording]
+    assert not any(recording.run._masked for recording in remaining)
 
 
 def test_wait_for_is_a_dependency_of_order(recorded: RecordedEvents) -> None:

@@ -337,15 +337,17 @@ ARRIVAL = """
 import pickle, sys
 pickle.loads(bytes.fromhex(sys.argv[1]))
 from prefect.task_engine import SyncTaskRunEngine
-print(SyncTaskRunEngine.run_context.__code__.co_filename)
+print("lamin_prefect.recording" in sys.modules, SyncTaskRunEngine.start.__code__.co_filename)
 """
 
 
 def test_task_sent_to_another_process_is_recorded(machine: Machine) -> None:
-    from lamin_prefect.engine_hooks import Recorded
+    from lamin_prefect.declarations import Recorded
 
     declaration = pickle.dumps(Recorded("task", "source"))
-    assert machine.run("-c", ARRIVAL, declaration.hex()).endswith("engine_hooks.py\n")
+    is_loaded, file = machine.run("-c", ARRIVAL, declaration.hex()).split()
+    assert file.endswith("declarations.py")
+    assert is_loaded == "False"  # what records it is loaded when the first run begins
 
 
 REMOTE = """

@@ -54,7 +54,8 @@ SENTENCES = {
     internals.SUBMITTED: "snakemake_executor_plugin_cluster_generic",
     internals.OUTPUTS_MISSING: "snakemake.exceptions",
 }
-TABLES = (OF_JOB, OF_WORKFLOW, OF_EXECUTOR, OF_FILE)
+OF_SCHEDULER = ("print_progress", "workflow.dag")
+TABLES = (OF_JOB, OF_WORKFLOW, OF_EXECUTOR, OF_FILE, OF_SCHEDULER)
 FRAMES = [value for value in vars(internals).values() if isinstance(value, internals.Frame)]
 
 SNAKEFILE = """
@@ -106,7 +107,7 @@ from snakemake.settings.types import DAGSettings, ExecutionSettings, OutputSetti
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_logger_plugin_lamin import LogHandler, LogHandlerSettings, internals, live_job, live_workflow
 
-OF_JOB, OF_WORKFLOW, OF_EXECUTOR, OF_FILE = json.loads(sys.argv[1])
+OF_JOB, OF_WORKFLOW, OF_EXECUTOR, OF_FILE, OF_SCHEDULER = json.loads(sys.argv[1])
 value_of, in_frame = internals.value_of, internals.in_frame
 problems = {}
 
@@ -144,6 +145,9 @@ class Probe(logging.Filter):
                 internals.value_of = value_of
             for path in OF_EXECUTOR:
                 look(f"executor.{path}", executor, path)
+        if name == "JOB_STARTED":
+            for path in OF_SCHEDULER:
+                look(f"scheduler.{path}", in_frame(internals.SCHEDULER), path)
         if name == "JOB_INFO":
             live = in_frame(internals.LOGGED_JOB)
             for path in OF_JOB:
@@ -187,7 +191,7 @@ import snakemake_logger_plugin_lamin.subprocess_env as env
 extractor.in_frame = env.in_frame = internals.in_frame = lambda *frames: None
 execute("records")
 extractor.in_frame = env.in_frame = internals.in_frame = in_frame
-everything = hiding(*OF_JOB, *OF_WORKFLOW, *OF_EXECUTOR, *OF_FILE)
+everything = hiding(*OF_JOB, *OF_WORKFLOW, *OF_EXECUTOR, *OF_FILE, *OF_SCHEDULER)
 internals.value_of = live_job.value_of = everything
 execute("hidden")
 Path("problems.json").write_text(json.dumps(problems))
@@ -224,6 +228,7 @@ ATTRIBUTES = [
     *(f"workflow.{path}" for path in OF_WORKFLOW),
     *(f"executor.{path}" for path in OF_EXECUTOR),
     *(f"file.{path}" for path in OF_FILE),
+    *(f"scheduler.{path}" for path in OF_SCHEDULER),
 ]
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from lamin_core.errors import LaminError, NotFound, ValidationError
 from lamin_prefect import path_discovery
+from lamin_prefect.declarations import Declaration
 from lamin_prefect.file_use import FileUse, absolute
 from lamin_prefect.tables import tables_for, write
-from lamin_prefect.translate import Declaration, parameters
+from lamin_prefect.translate import parameters
 from openlineage.lamin.adapter.table_checks import TableCheck, check
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.events import Dataset
@@ -78,6 +79,11 @@ class DeclaredOutputs:
             done = check(path, self._tables.get(path), schema)
             if done is not None:
                 self._checks[path] = done
+
+    def forget_tables(self) -> None:
+        """Let go of what the function returned."""
+        self._tables.clear()
+        self._checks.clear()
 
     def missing(self, job: str) -> Iterator[NotFound]:
         """An error for each template that names no file, now that the run of this job has ended."""

@@ -15,10 +15,7 @@ import prefect
 from prefect import assets as prefect_assets
 from prefect.tasks import Task
 
-from lamin_prefect.engine_hooks import Recorded, declare
-from lamin_prefect.generators import Kind
-from lamin_prefect.job_names import script_path
-from lamin_prefect.translate import source_of
+from lamin_prefect.declarations import Kind, Recorded, declare, script_path, source_of
 
 if TYPE_CHECKING:
     from typing import Unpack

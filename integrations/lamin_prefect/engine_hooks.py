@@ -16,59 +16,20 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from prefect import Flow
 from prefect.flow_engine import AsyncFlowRunEngine, BaseFlowRunEngine, FlowRunEngine
 from prefect.results import ResultStore
 from prefect.task_engine import AsyncTaskRunEngine, BaseTaskRunEngine, SyncTaskRunEngine
-from prefect.tasks import MaterializingTask, Task
 
 from lamin_prefect import listener
-from lamin_prefect.generators import Kind, remove_our_frames, under_way, watched
-from lamin_prefect.job_names import DECLARATION, script_path
-from lamin_prefect.recording import Recording, log_exceptions
-from lamin_prefect.translate import Declaration, Ending, ending_of, ending_of_error, source_of
+from lamin_prefect.declarations import declaration_of
+from lamin_prefect.generators import remove_our_frames, under_way, watched
+from lamin_prefect.guards import log_exceptions
+from lamin_prefect.recording import Recording
+from lamin_prefect.translate import Ending, ending_of, ending_of_error
 from openlineage.lamin.adapter.watched_files import ignored
 
 # Attributes of Prefect's objects.
 _ATTEMPT, _RECORDING = "_lamin_attempt", "_lamin_recording"
-
-
-class Recorded(Declaration):
-    """A declaration whose arrival in another process, with its task, installs the hooks there."""
-
-    def __setstate__(self, state: Any) -> None:
-        super().__setstate__(state)  # type: ignore[misc] # dataclasses make it
-        install()
-
-
-def declare(definition: Any, declaration: Recorded) -> Any:
-    """Record the runs of this flow or task; returns it."""
-    install()
-    setattr(definition, DECLARATION, declaration)
-    return definition
-
-
-def record_everything() -> None:
-    """Record the runs of all flows and tasks of this process, however they are made."""
-    install()
-    _Settings.records_everything = True
-
-
-class _Settings:
-    """The settings of this process."""
-
-    records_everything = False
-
-
-def _declaration_of(definition: Any) -> Declaration | None:
-    """The declarations of this flow or task; None for those that are not recorded."""
-    if not hasattr(definition, DECLARATION) and _Settings.records_everything:
-        kind: Kind = "flow" if isinstance(definition, Flow) else "task"
-        function = definition.fn
-        declaration = Recorded(kind, source_of(function), path=script_path(function))
-        setattr(definition, DECLARATION, declaration)
-    declared: Declaration | None = getattr(definition, DECLARATION, None)
-    return declared
 
 
 class _Attempt:
@@ -219,12 +180,13 @@ def _begin(engine: Any) -> _Attempt | None:
     if attempt is None:
         return None
     definition = _definition(engine)
-    declaration = _declaration_of(definition)
+    declaration = declaration_of(definition)
     if declaration is not None:
         attempt.recording = listener.recording_of(engine, declaration)
         attempt.recording.begin()
         setattr(engine, _RECORDING, attempt.recording)
-        definition.fn = watched(definition.fn, declaration.kind)
+        if attempt.recording.is_generator:
+            definition.fn = watched(definition.fn, declaration.kind)
     return attempt
 
 
@@ -246,7 +208,7 @@ def _end(engine: Any, recording: Recording, error: BaseException | None, is_hand
 @log_exceptions
 def _record_invalid(engine: Any) -> None:
     """Record a flow run that failed because its parameters are not valid, so that it had no attempt."""
-    declaration = _declaration_of(engine.flow)
+    declaration = declaration_of(engine.flow)
     if not engine.short_circuit or declaration is None:
         return
     recording = listener.recording_of(engine, declaration)
@@ -262,10 +224,8 @@ def _definition(engine: Any) -> Any:
     return engine.flow if isinstance(engine, BaseFlowRunEngine) else engine.task
 
 
-@functools.cache
-@log_exceptions
 def install() -> None:
-    """Put the hooks into Prefect's engine, once for this process; what is not recorded passes through them."""
+    """Put the hooks into Prefect's engine; what is not recorded passes through them."""
     for engine in (SyncTaskRunEngine, AsyncTaskRunEngine, FlowRunEngine, AsyncFlowRunEngine):
         _wrap_context(engine, "run_context", _RunContext)
         _wrap_context(engine, "setup_run_context", _SetupRunContext)
@@ -276,10 +236,6 @@ def install() -> None:
     for engine in (AsyncTaskRunEngine, AsyncFlowRunEngine):
         _wrap_asynchronous_success(engine)
     _watch_rollback()
-    for definition in (Task, MaterializingTask, Flow):
-        _keep_declaration(definition)
-    for definition in (Task, Flow):
-        _pickle_declaration(definition)
     _ignore_stored_results()
 
 
@@ -356,29 +312,3 @@ def _ignored_asynchronously(method: Callable[..., Any]) -> Callable[..., Any]:
             return await method(*args, **kwargs)
 
     return wrapped
-
-
-def _pickle_declaration(definition: Any) -> None:
-    """Have a flow or task take along to another process what can be declared of it only here."""
-    state_of = definition.__getstate__
-
-    @functools.wraps(state_of)
-    def __getstate__(self: Any) -> Any:
-        log_exceptions(_declaration_of)(self)
-        return state_of(self)
-
-    definition.__getstate__ = __getstate__
-
-
-def _keep_declaration(definition: Any) -> None:
-    """Have `with_options`, which makes a new flow or task, hand on what is declared."""
-    change = definition.with_options
-
-    @functools.wraps(change)
-    def with_options(self: Any, *args: Any, **options: Any) -> Any:
-        changed = change(self, *args, **options)
-        if hasattr(self, DECLARATION):
-            setattr(changed, DECLARATION, getattr(self, DECLARATION))
-        return changed
-
-    definition.with_options = with_options

@@ -76,6 +76,12 @@ class FileUse:
         """Whether its end looks at files that are known by now."""
         return bool(self._passed or self._to_look_at) or not self.opened.is_empty
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the run has used no file so far, as most tasks do."""
+        has_files = self._inputs or self._outputs or self._yielded or self.has_paths
+        return not has_files and not self.opened.may_have_forked
+
     def passed(self, paths: Iterable[str]) -> None:
         """The run begins with these among its arguments: its end decides whether it has read or written them."""
         for path in map(absolute, paths):

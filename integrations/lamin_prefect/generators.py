@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import CodeType, FunctionType, TracebackType
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from prefect.context import FlowRunContext, TaskRunContext
@@ -18,9 +18,8 @@ from prefect.utilities.hashing import hash_objects
 
 from lamin_core.runtime import recorded_calls
 from lamin_core.runtime.recorded_calls import RecordedCall, recorded
+from lamin_prefect.declarations import Kind
 from lamin_prefect.recording import Recording
-
-Kind = Literal["flow", "task"]
 
 under_way: dict[UUID, Recording] = {}
 """The recordings of generators, by Prefect's id of the run."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lamin_core.runtime.paths import FOLDER, SETTINGS, find_trusted_instance
-
-DECLARATION = "_lamin_declaration"
-"""The attribute of Prefect's flows and tasks that says what is declared of them."""
+from lamin_prefect.declarations import DECLARATION, script_path
 
 
 def flow_name(flow: Any) -> str:
@@ -20,9 +17,9 @@ def flow_name(flow: Any) -> str:
     return f"{_script_of(flow)}:{flow.name}"
 
 
-def task_name(task: Any, flow: Any | None) -> str:
-    """The job name of a task: below its flow, or below its file when it runs alone."""
-    return f"{_script_of(task) if flow is None else flow_name(flow)}:{task.name}"
+def task_name(task: Any, flow: str | None) -> str:
+    """The job name of a task: below that of its flow, or below its file when it runs alone."""
+    return f"{_script_of(task) if flow is None else flow}:{task.name}"
 
 
 def _script_of(definition: Any) -> str:
@@ -49,13 +46,6 @@ def script_name(function: Callable[..., Any], path: str | None = None) -> str:
     if path is not None:
         return _name_of_file(os.path.abspath(path), os.getcwd(), _is_shared())
     return str(getattr(function, "__module__", None) or "__main__")
-
-
-def script_path(function: Callable[..., Any]) -> str | None:
-    """The file that holds the function; None for code typed into a shell, a notebook or a pipe."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    path: str = getattr(code, "co_filename", "")
-    return None if not path or path.startswith("<") or "ipykernel_" in path else path
 
 
 def _is_shared() -> bool:

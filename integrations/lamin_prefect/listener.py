@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
 import prefect
 from prefect.context import AssetContext, FlowRunContext, TaskRunContext
-from prefect.settings import PREFECT_UI_URL
+from prefect.settings import get_current_settings
 from prefect.utilities.urls import url_for
 
 from lamin_core.errors import NotTracked
-from lamin_core.runtime import process
 from lamin_prefect import path_discovery, translate
-from lamin_prefect.recording import Called, Recording, announcement, current, upstream, warn
+from lamin_prefect.declarations import Declaration
+from lamin_prefect.guards import warn
+from lamin_prefect.job_names import flow_name, task_name
+from lamin_prefect.recording import Called, Recording, announcement, current, upstream
 from lamin_prefect.task_assets import assets_of
-from lamin_prefect.translate import Declaration
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import RunReference
 
@@ -97,12 +97,11 @@ def recording_of(engine: Any, declaration: Declaration) -> Recording:
 
 def _recording_of_flow(engine: Any, declaration: Declaration, outer: Recording | None) -> Recording:
     arguments = engine.parameters or {}
-    lineage = _lineage(outer, None if engine.flow_run is None else _flow_around(engine))
+    above, root = _lineage(outer, None if engine.flow_run is None else _flow_around(engine))
     url = page_of("flow-run", engine.flow_run.id)
-    run = translate.flow_run(engine, declaration, prefect.__version__, *lineage, url)
     passed = [run for value in arguments.values() for run in upstream.of(value)]
-    waited = translate.dependencies({}, upstream.run, (), passed, run.parent)
-    run = replace(run, dependencies=waited, process=process.current())
+    waited_for = translate.dependencies({}, upstream.run, (), passed, above)
+    run = translate.flow_run(engine, declaration, prefect.__version__, above, root, url, waited_for)
     called = Called(
         inspect.unwrap(engine.flow.fn),
         declaration,
@@ -124,42 +123,48 @@ def _flow_around(engine: Any) -> FlowRunContext | None:
 
 def _recording_of_task(engine: Any, declaration: Declaration, outer: Recording | None) -> Recording:
     flow, context = FlowRunContext.get(), TaskRunContext.get()
-    lineage, url = _lineage(outer, flow), page_of("task-run", engine.task_run.id)
-    run = translate.task_run(
-        engine, flow and flow.flow, declaration, prefect.__version__, *lineage, url
-    )
-    function, arguments = inspect.unwrap(engine.task.fn), engine.parameters or {}
-    run = replace(
-        run,
-        dependencies=_dependencies(engine, function, run.parent),
-        process=process.current(),
-    )
     called = Called(
-        function,
+        inspect.unwrap(engine.task.fn),
         declaration,
-        arguments,
+        engine.parameters or {},
         engine.task_run.id,
         is_generator=engine.task.isgenerator,
         keeps_result=context is not None and bool(context.persist_result),
         assets=assets_of(AssetContext.get()),
     )
+    name = task_name(engine.task, _flow_name(outer, flow))
+    above, root = _lineage(outer, flow)
+    url, waited_for = page_of("task-run", called.prefect_id), _dependencies(engine, called, above)
+    run = translate.task_run(
+        engine, name, declaration, prefect.__version__, above, root, url, waited_for
+    )
     in_child_process = flow is not None and flow.detached
     return Recording(run, called, outer, flush=outer is None and in_child_process)
 
 
+def _flow_name(outer: Recording | None, flow: FlowRunContext | None) -> str | None:
+    """The name of the job of the flow around a task, which its recording has, where it is one of this process."""
+    if flow is None or flow.flow is None:
+        return None
+    own = None if flow.flow_run is None else flow.flow_run.id
+    while outer is not None:
+        if outer.prefect_id == own:
+            return outer.run.job.name
+        outer = outer.outer
+    return flow_name(flow.flow)
+
+
 def _dependencies(
-    engine: Any, function: Callable[..., Any], above: RunReference | None
+    engine: Any, called: Called, above: RunReference | None
 ) -> list[events.Dependency]:
-    arguments = engine.parameters or {}
-    with_files = path_discovery.in_arguments(function, arguments)
     passed = [
         run
-        for value in arguments.values()
+        for value in called.arguments.values()
         if not path_discovery.is_location(value)
         for run in upstream.of(value)
     ]
     return translate.dependencies(
-        engine.task_run.task_inputs, upstream.run, with_files, passed, above
+        engine.task_run.task_inputs, upstream.run, called.paths, passed, above
     )
 
 
@@ -181,7 +186,17 @@ def _lineage(
 
 def page_of(kind: str, own: UUID) -> str | None:
     """The page of this run in Prefect's UI; None where no server is set."""
-    return url_for(kind, obj_id=own) if PREFECT_UI_URL.value() else None
+    address = get_current_settings().ui_url
+    return _pages(kind, address).replace(_ANY_RUN, str(own)) if address else None
+
+
+_ANY_RUN = str(UUID(int=0))
+
+
+@lru_cache(maxsize=16)
+def _pages(kind: str, address: str) -> str:
+    """The page of any run at this address of Prefect's UI."""
+    return url_for(kind, obj_id=_ANY_RUN) or ""
 
 
 # What Prefect says of results.

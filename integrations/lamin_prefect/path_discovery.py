@@ -23,6 +23,7 @@ from openlineage.lamin.adapter.text_paths import may_name_a_file
 _DEPTH = 5
 _ITEMS = 10_000
 _NO_PATHS = {int, float, bool, complex, bytes, type(None)}
+_NO_PARTS = {*_NO_PATHS, str}
 _PATH_WORDS = re.compile(r"\b(?:Path|PurePath|PosixPath|UPath|FilePath|DirectoryPath|PathLike)\b")
 
 
@@ -36,6 +37,8 @@ def locations(value: Any, *, text: bool = False) -> list[str]:
     >>> locations({"a": [PurePath("x.csv"), "no path"], "b": "y.csv"})
     ['x.csv', 'y.csv']
     """
+    if type(value) in _NO_PATHS:  # most values of most calls
+        return []
     pairs = _walk(value, text, _DEPTH, iter(range(_ITEMS)))
     return list(dict.fromkeys(location for location, _ in pairs))
 
@@ -104,7 +107,7 @@ def is_location(value: Any) -> bool:
     >>> is_location(PurePath("x")), is_location([PurePath("x")])
     (True, False)
     """
-    return not isinstance(value, str) and _location(value, True) is not None
+    return type(value) not in _NO_PARTS and _location(value, True) is not None
 
 
 def parts(value: Any) -> Iterable[Any]:
@@ -116,6 +119,8 @@ def parts(value: Any) -> Iterable[Any]:
     >>> list(parts({"a": 1})), list(parts("abc"))
     ([1], [])
     """
+    if type(value) in _NO_PARTS:
+        return ()
     if isinstance(value, list | tuple | set | frozenset):
         return value
     if isinstance(value, dict):

@@ -17,6 +17,6 @@ def setup_environment(*, ctx: Any) -> None:
     """Record everything that this process runs, if the environment asks for it. Prefect calls this once."""
     if os.environ.get("LAMIN_PREFECT") != "1":
         return
-    from lamin_prefect.engine_hooks import record_everything
+    from lamin_prefect.declarations import record_everything
 
     record_everything()

@@ -19,23 +19,19 @@ from lamin_core.runtime.parent_context import RunReference
 from lamin_core.runtime.recorded_calls import recorded_by_engine
 from lamin_core.watching.opening import unwatched
 from lamin_prefect import path_discovery
+from lamin_prefect.declarations import Declaration
 from lamin_prefect.declared_outputs import DeclaredOutputs
 from lamin_prefect.delivery import announcement as announcement
 from lamin_prefect.delivery import delivery as delivery
 from lamin_prefect.file_use import FileUse, identity, is_copy
+from lamin_prefect.guards import log_exceptions, missing_outputs
 from lamin_prefect.kept_results import KeptResults, Result
 from lamin_prefect.provenance_map import Upstream
 from lamin_prefect.task_assets import TaskAssets
-from lamin_prefect.translate import Declaration, Ending
-from openlineage.lamin.adapter.guard import Guard
+from lamin_prefect.translate import Ending
 from openlineage.lamin.adapter.watched_files import WatchedFiles
 from openlineage.lamin.emit import events
 from openlineage.lamin.emit.events import Dataset, Event, Run
-
-log_exceptions = Guard("lineage of this run is incomplete")
-warn = log_exceptions.handle
-missing_outputs = Guard("lineage of this run is incomplete")
-
 
 upstream = Upstream()
 kept_results = KeptResults()
@@ -55,13 +51,32 @@ class Called:
     is_generator: bool = False
     keeps_result: bool = False
     assets: TaskAssets = field(default_factory=TaskAssets)
+    paths: Mapping[str, list[str]] = field(init=False)
+    """The paths in each argument, by parameter; parameters without one are left out."""
+
+    def __post_init__(self) -> None:
+        paths = path_discovery.in_arguments(self.function, self.arguments)
+        object.__setattr__(self, "paths", paths)
 
 
 class Recording:
     """A run under way: `begin` and `look`, then the function within `active`, then `end`.
 
-    `look` and `end` read files, which may take long: they may be called in another thread.
+    `look` and `end` read files, which may take long: they may be called in another thread. After
+    the end it is small: Prefect keeps the context of each task, and with it this, for some time.
     """
+
+    __slots__ = (
+        "_began",
+        "_called",
+        "_declared",
+        "_files",
+        "_flush",
+        "_is_rolled_back",
+        "outer",
+        "outputs",
+        "run",
+    )
 
     def __init__(self, run: Run, called: Called, outer: Recording | None, *, flush: bool) -> None:
         self.run = run
@@ -91,8 +106,8 @@ class Recording:
     @log_exceptions
     def may_begin_slowly(self) -> bool:
         """Whether files are read at its beginning."""
-        declares = bool(self._called.declaration.inputs or self._called.assets.referenced)
-        return declares or any(path_discovery.in_arguments(self.function, self._called.arguments))
+        called = self._called
+        return bool(called.declaration.inputs or called.assets.referenced or called.paths)
 
     @log_exceptions
     def may_end_slowly(self, value: Any) -> bool:
@@ -129,7 +144,7 @@ class Recording:
     @log_exceptions
     def _look(self) -> list[Dataset]:
         called = self._called
-        for paths in path_discovery.in_arguments(called.function, called.arguments).values():
+        for paths in called.paths.values():
             self._files.passed(paths)
         if self._files.was_passed_copies:
             self._files.passed_artifacts(path_discovery.copies(called.arguments.values()))
@@ -205,6 +220,8 @@ class Recording:
 
     @log_exceptions
     def _result(self, ending: Ending) -> Result:
+        if self._files.is_empty and not self._called.assets.materialized:
+            return Result()
         is_complete = ending.how == "complete"
         outputs = self._files.outputs()
         if is_complete:
@@ -218,6 +235,8 @@ class Recording:
     @log_exceptions
     def _close(self) -> None:
         announcement.end(self)
+        self._declared.forget_tables()
+        self.run = replace(self.run)  # without the facets that its events have shared
         if self._flush:
             delivery.flush()
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, time, timedelta
+from functools import lru_cache
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, Literal, TypeGuard
 from uuid import UUID
 
 from lamin_core.enums import DependencyRole
+from lamin_core.runtime import process
 from lamin_core.runtime.json_values import JsonConverter, is_numpy_scalar
 from lamin_core.uids import attempt_id
 from lamin_prefect import path_discovery
+from lamin_prefect.declarations import Declaration
 from lamin_prefect.job_names import flow_name, path_of, task_name
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.events import Dependency, Job, Run, RunReference
@@ -29,40 +31,12 @@ _TRACE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
-    """The data of the decorator about a function; they are passed with the function into other processes."""
-
-    kind: Literal["flow", "task"]
-    source: str | None = None
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    schema: str | None = None
-    """Name or uid of the schema that its tables should fit."""
-    is_strict: bool = False
-    """Whether a table that does not fit fails the run."""
-    features: Mapping[str, Any] = field(default_factory=dict)
-    """Values of features of what it writes."""
-    labels: tuple[str, ...] = ()
-    """Labels of what it writes."""
-    path: str | None = None
-    """The file that holds the function."""
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
     """The ending of a run: `complete`, `fail` or `abort`, and the reason."""
 
     how: Literal["complete", "fail", "abort"]
     message: str = ""
     trace: str | None = None
-
-
-def source_of(function: Callable[..., Any]) -> str | None:
-    """The text of the function; None where Python cannot find it."""
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        return None
 
 
 def run_id(own: UUID, attempt: int) -> str:
@@ -87,7 +61,8 @@ def flow_reference(context: Any) -> RunReference | None:
 def task_reference(context: Any, flow: Any | None) -> RunReference:
     """The task run of a `TaskRunContext`, within this flow."""
     run = context.task_run
-    return RunReference(run_id(run.id, run.run_count), ENGINE, task_name(context.task, flow))
+    name = task_name(context.task, None if flow is None else flow_name(flow))
+    return RunReference(run_id(run.id, run.run_count), ENGINE, name)
 
 
 def flow_run(
@@ -97,10 +72,11 @@ def flow_run(
     parent: RunReference | None,
     root: RunReference | None,
     url: str | None = None,
+    waited_for: Sequence[Dependency] = (),
 ) -> Run:
-    """The Run of the flow run of this engine; `url` is its page in Prefect's UI."""
+    """The Run of the flow run of this engine in this process; `url` is its page in Prefect's UI."""
     run, flow = engine.flow_run, engine.flow
-    job = _job(flow_name(flow), flow, declaration)
+    job = _job_of(flow_name(flow), flow, declaration)
     details = _details(
         flow_run_id=run.id,
         url=url,
@@ -112,21 +88,34 @@ def flow_run(
         flow_version=flow.version,
         task_runner=type(flow.task_runner).__name__,
     )
-    return _run(run, job, version, engine.parameters, details, parent=parent, root=root)
+    return _run(
+        run,
+        job,
+        version,
+        engine.parameters,
+        details,
+        parent=parent,
+        root=root,
+        dependencies=waited_for,
+    )
 
 
 def task_run(
     engine: Any,
-    flow: Any | None,
+    name: str,
     declaration: Declaration,
     version: str,
     parent: RunReference | None,
     root: RunReference | None,
     url: str | None = None,
+    waited_for: Sequence[Dependency] = (),
 ) -> Run:
-    """The Run of the task run of this engine; `flow` is the one that it belongs to, `url` its page in Prefect's UI."""
+    """The Run of the task run of this engine in this process.
+
+    `name` is that of its job, `url` its page in Prefect's UI.
+    """
     run = engine.task_run
-    job = _job(task_name(engine.task, flow), engine.task, declaration)
+    job = _job_of(name, engine.task, declaration)
     details = _details(
         task_run_id=run.id,
         flow_run_id=run.flow_run_id,
@@ -141,6 +130,7 @@ def task_run(
         details,
         parent=parent,
         root=root,
+        dependencies=waited_for,
     )
 
 
@@ -163,20 +153,30 @@ def _run(
         attempt=max(run.run_count, 1),
         details=details,
         facets=_labels(run.tags),
+        process=process.current(),
         **others,
     )
 
 
-def _job(name: str, definition: Any, declaration: Declaration) -> Job:
+def _job_of(name: str, definition: Any, declaration: Declaration) -> Job:
     path = path_of(definition)
+    location = os.path.abspath(path) if path else None
+    return _job(name, declaration.kind, declaration.source, definition.description, location)
+
+
+@lru_cache(maxsize=1024)
+def _job(
+    name: str, kind: str, source: str | None, description: str | None, path: str | None
+) -> Job:
+    """The job, which all runs of a flow or task share."""
     return Job(
         ENGINE,
         name,
-        declaration.kind,
-        source=declaration.source,
+        kind,
+        source=source,
         language="python",
-        description=definition.description,
-        location=Path(path).absolute().as_uri() if path else None,
+        description=description,
+        location=Path(path).as_uri() if path else None,
     )
 
 

@@ -13,7 +13,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from lamin_core.storage.hashing import digest
@@ -59,6 +60,7 @@ class EventExtractor(logging.Filter):
         self._announced: set[int] = set()
         self._described: set[int] = set()
         self._captured: dict[str, facts.File] = {}
+        self._followed: Any = None
         self._guard = Guard("lineage is incomplete", once=True)
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -83,7 +85,7 @@ class EventExtractor(logging.Filter):
         elif name == "JOB_INFO":
             self._job_info(record)
         elif name == "JOB_FINISHED":
-            self._job_finished(record)
+            self._finish(record.job_id, record.created)  # type: ignore[attr-defined]
         elif name == "JOB_ERROR":
             self._job_error(record)
         elif name == "ERROR":
@@ -108,6 +110,7 @@ class EventExtractor(logging.Filter):
         self._tell(facts.WorkflowStarted(record.created, workflow))
 
     def _jobs_started(self, record: logging.LogRecord) -> None:
+        self._follow_silent_ends(in_frame(internals.SCHEDULER))
         before: dict[int, tuple[facts.File, ...]] = {}
         none: list[Any] = []
         for job in quietly(lambda: list(live_job.members(_selected_jobs())), none):
@@ -144,8 +147,25 @@ class EventExtractor(logging.Filter):
     def _live_job(self, record: logging.LogRecord, live: Any) -> facts.Job:
         return live_job.job_of(record, live, self._rule(record, live), self._folder)
 
-    def _job_finished(self, record: logging.LogRecord) -> None:
-        jobid: int = record.job_id  # type: ignore[attr-defined]
+    def _follow_silent_ends(self, scheduler: Any) -> None:
+        """With `--quiet`, Snakemake logs no end of a job: learn of it where the scheduler tells the DAG."""
+        dag = read(scheduler, "workflow.dag")
+        if dag is None or dag is self._followed or read(scheduler, "print_progress", True):
+            return
+        finish: Callable[..., Awaitable[None]] = dag.finish
+
+        async def followed(job: Any, *arguments: Any, **options: Any) -> None:
+            try:
+                for member in live_job.members([job]):
+                    self._finish(member.jobid, time.time())
+            except Exception as error:
+                self._guard.warn(error)
+            await finish(job, *arguments, **options)
+
+        dag.finish = followed
+        self._followed = dag
+
+    def _finish(self, jobid: int, at: float) -> None:
         live = self._jobs.pop(jobid, None)
         self._announced.discard(jobid)
         described = self._outputs.pop(jobid, ())
@@ -153,7 +173,7 @@ class EventExtractor(logging.Filter):
         outputs = quietly(lambda: list(live_job.files(live.output, self._folder)), restamped)
         paths = {file.path for file in described}
         results = tuple(self._results(file for file in outputs if file.path in paths))
-        self._tell(facts.JobFinished(record.created, jobid, results))
+        self._tell(facts.JobFinished(at, jobid, results))
 
     def _job_error(self, record: logging.LogRecord) -> None:
         jobid: int = record.jobid  # type: ignore[attr-defined]

@@ -116,7 +116,7 @@ def run(
     first, *rest = words
     program = Program([first, *(rest[1:] if rest[:1] == ["--"] else rest)])
     request = Asked(inputs, outputs, key, name, dict(map(_param, params)), watch)
-    sys.exit(run_program(connect(), program, request))
+    sys.exit(run_program(connect, program, request))
 
 
 @click.command(epilog=examples("trap 'lamin finish --code $?' EXIT"))

@@ -34,6 +34,7 @@ from lamin_core.runtime.paths import FOLDER
 from lamin_core.runtime.redaction import redact_text
 from lamin_core.runtime.registry_modules import load_modules
 from lamin_core.runtime.sharing import create_file, file_mode
+from lamin_core.runtime.text import kind_of_file
 from lamin_core.runtime.trust import permission_denied
 
 REVISION = "0019"
@@ -280,6 +281,7 @@ def _prepare(connection: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
     # SQLite's own lower() knows ASCII alone.
     connection.create_function("lamin_lower", 1, _lower, deterministic=True)
+    connection.create_function("lamin_kind_of_file", 1, kind_of_file, deterministic=True)
     # SQLAlchemy's is Python's re, which some patterns keep busy for ever.
     connection.create_function("regexp", 2, matches, deterministic=True)
 
@@ -400,6 +402,8 @@ def _remedy(url: str, cause: object) -> str:
         return f"is its server up, and {redact_text(url)} right? `lamin doctor` tries it"
     if is_damage(cause):
         return "put a backup in its place: lamin restore FILE"
+    if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return "free some space on its disk"
     return (
         "another process writes for long: wait for it"
         if _is_busy(cause)

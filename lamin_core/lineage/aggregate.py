@@ -6,7 +6,6 @@ read. A group that is expanded shows its members, those that ended badly first.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from functools import cached_property
 from typing import Literal, TypedDict
 
 from lamin_core.enums import RunStatus
-from lamin_core.lineage.graph import Graph, RunNode
+from lamin_core.lineage.graph import ArtifactNode, Graph, RunNode
 from lamin_core.models.storage import UNKNOWN_SIZE
+from lamin_core.runtime.text import kind_of_file
 from lamin_core.uids import VERSION_LENGTH
 
 Level = Literal["workflow", "step", "code", "none"]
@@ -24,7 +24,9 @@ BADLY = (RunStatus.FAILED, RunStatus.ABORTED, RunStatus.LOST)
 """How a run ended that did not complete."""
 MOST = 150
 """Groups that a person can read at once."""
-_REPEATED = 4
+SHOWN_MEMBERS = 20
+"""The members of a group that are shown by name."""
+REPEATED = 4
 """Runs of the same code, each by itself and in no workflow, from which on they are a group."""
 _ORDER = (*BADLY, RunStatus.RUNNING, RunStatus.SCHEDULED, RunStatus.COMPLETED)
 
@@ -161,7 +163,7 @@ def aggregate(
         # Of a workflow the run itself, which may have read and written nothing, is not drawn beside its steps.
         nodes |= {*starts}
     keys = _keys(graph, nodes, links, level)
-    alone = starts if len(starts) < _REPEATED else ()
+    alone = starts if len(starts) < REPEATED else ()
     keys.update({node: ("start", node) for node in alone if node in keys})
     parts = _expanded(graph, keys, expanded, singles)
     members: defaultdict[Hashable, list[int]] = defaultdict(list)
@@ -173,12 +175,12 @@ def aggregate(
         for above, below in links
         if above in group_of and below in group_of and group_of[above] != group_of[below]
     )
-    order = _nearest([group_of[node] for node in starts if node in group_of], merged)
+    order = nearest([group_of[node] for node in starts if node in group_of], merged)
     drawn = set(order[:most])
     named = {some[0]: some for some in members.values() if some[0] in drawn}
     return Aggregate(
         {first: _group(graph, named[first], parts) for first in order[:most]},
-        {link: n for link, n in merged.items() if link[0] in drawn and link[1] in drawn},
+        drawn_links(merged, drawn),
         len(order),
     )
 
@@ -195,7 +197,7 @@ def _keys(
     if level == "step":
         repeated = Counter(key for key in keys.values() if key[1] is None)
         keys = {
-            node: ("run", node) if 0 < repeated[key] < _REPEATED else key
+            node: ("run", node) if 0 < repeated[key] < REPEATED else key
             for node, key in keys.items()
         }
     if level == "code":
@@ -239,22 +241,10 @@ def _artifact_keys(
             alike[node] = next(iter(makers))
         elif not makers:
             # What comes from outside is what people look for by its name.
-            alike[node] = ("source", readers, suffix_of(graph.artifacts[node].key))
+            alike[node] = ("source", readers, kind_of_file(graph.artifacts[node].key))
         else:
-            alike[node] = ("files", makers, readers, suffix_of(graph.artifacts[node].key))
+            alike[node] = ("files", makers, readers, kind_of_file(graph.artifacts[node].key))
     return alike
-
-
-def suffix_of(key: str | None) -> str:
-    """The part of the name after the first dot, without digits, which distinguishes kinds of files.
-
-    >>> suffix_of("results/s1.sorted.bam"), suffix_of(None), suffix_of("a/b.part12.csv")
-    ('sorted.bam', '', 'part.csv')
-    """
-    return _DIGITS.sub("", (key or "").rpartition("/")[2].partition(".")[2])
-
-
-_DIGITS = re.compile("[0-9]+")
 
 
 def _expanded(
@@ -293,18 +283,23 @@ def _rank(graph: Graph, node: int) -> tuple[int, int]:
     if node > 0:
         return (0, node)
     run = graph.runs[-node]
-    return (_state_rank(run.status), run.id)
+    return (state_rank(run.status), run.id)
 
 
-def _state_rank(status: str) -> int:
+def state_rank(status: str) -> int:
+    """The place of a status where several are listed: the bad ones first."""
     return _ORDER.index(RunStatus(status)) if status in _STATES else len(_ORDER)
 
 
 _STATES = {status.value for status in _ORDER}
 
 
-def _nearest(starts: Iterable[int], links: Iterable[tuple[int, int]]) -> list[int]:
-    """Everything linked to the starts, the nearest first."""
+def nearest(starts: Iterable[int], links: Iterable[tuple[int, int]]) -> list[int]:
+    """Everything linked to the starts, the nearest first; at one distance artifacts before runs, and by age.
+
+    >>> nearest([-1], [(7, -1), (3, -1), (-1, -2), (3, 4)])
+    [-1, 3, 7, -2, 4]
+    """
     near: defaultdict[int, list[int]] = defaultdict(list)
     for above, below in links:
         near[above].append(below)
@@ -312,10 +307,22 @@ def _nearest(starts: Iterable[int], links: Iterable[tuple[int, int]]) -> list[in
     seen = dict.fromkeys(starts)
     frontier = list(seen)
     while frontier:
-        reached = dict.fromkeys(other for node in frontier for other in near[node])
-        frontier = [node for node in reached if node not in seen]
+        reached = {other for node in frontier for other in near[node]} - seen.keys()
+        frontier = sorted(reached, key=by_age)
         seen.update(dict.fromkeys(frontier))
     return list(seen)
+
+
+def by_age(node: int) -> tuple[bool, int]:
+    """The sort key of nodes: artifacts before runs, each by primary key."""
+    return (node < 0, abs(node))
+
+
+def drawn_links(
+    links: Mapping[tuple[int, int], int], drawn: Collection[int]
+) -> dict[tuple[int, int], int]:
+    """The links between groups that are drawn, in an order that does not depend on the database."""
+    return {link: links[link] for link in sorted(links) if link[0] in drawn and link[1] in drawn}
 
 
 def _group(graph: Graph, members: Sequence[int], parts: Mapping[int, str]) -> Group:
@@ -335,7 +342,7 @@ def _group(graph: Graph, members: Sequence[int], parts: Mapping[int, str]) -> Gr
         (*(-run.id for run in runs), *(node for node in members if node > 0)),
         uid_of(graph, -runs[-1].id) if oldest > 0 else token,
         _runs_name(graph, runs),
-        dict(sorted(states.items(), key=lambda item: _state_rank(item[0]))),
+        dict(sorted(states.items(), key=lambda item: state_rank(item[0]))),
         engine=runs[0].engine,
         started_at=min(starts, default=None),
         finished_at=max(ends) if len(ends) == len(runs) else None,
@@ -345,22 +352,31 @@ def _group(graph: Graph, members: Sequence[int], parts: Mapping[int, str]) -> Gr
 
 
 def _runs_name(graph: Graph, runs: Sequence[RunNode]) -> str:
-    """The short name of the step: CLEAN for `main.nf:CLEAN`; of a single run with its sample: CLEAN (SRR1039508)."""
-    first = runs[0]
-    if len({run.transform_key for run in runs}) > 1:
+    is_one_code = len({run.transform_key for run in runs}) == 1
+    return runs_name(graph, runs[0], len(runs), is_one_code=is_one_code)
+
+
+def runs_name(graph: Graph, first: RunNode, count: int, *, is_one_code: bool) -> str:
+    """The short name of a step: CLEAN for `main.nf:CLEAN`; of a single run with its sample: CLEAN (SRR1039508)."""
+    if not is_one_code:
         parent = graph.runs.get(first.parent_id or 0)
         return parent.transform_key if parent is not None else first.transform_key
     code = first.transform_key.rpartition(":")[2] or first.transform_key
     name = first.name or ""
-    if len(runs) > 1 or not name or name == first.transform_key:
+    if count > 1 or not name or name == first.transform_key:
         return code
     return name if code in name else f"{code} {name}"
 
 
 def _files_name(graph: Graph, members: Sequence[int]) -> str:
     first = graph.artifacts[members[0]]
-    name = (first.key or first.real_key or first.uid).rstrip("/").rpartition("/")[2]
-    if len(members) == 1 or len({graph.artifacts[node].key for node in members}) == 1:
-        return name
-    suffix = suffix_of(first.key)
+    is_one_key = len({graph.artifacts[node].key for node in members}) == 1
+    return files_name(first, is_one_key=is_one_key)
+
+
+def files_name(first: ArtifactNode, *, is_one_key: bool) -> str:
+    """The name of the file, or what the names of several have in common."""
+    if is_one_key:
+        return (first.key or first.real_key or first.uid).rstrip("/").rpartition("/")[2]
+    suffix = kind_of_file(first.key)
     return f"*.{suffix}" if suffix else "files"

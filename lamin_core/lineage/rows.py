@@ -121,8 +121,8 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
         literal(HOLD),
         Containment.directory_id,
         Containment.artifact_id,
-        _origin_flag(Containment.directory_id, Containment.artifact_id, then),
-        _origin_flag(Containment.artifact_id, Containment.directory_id, then),
+        origin_flag(Containment.directory_id, Containment.artifact_id, then),
+        origin_flag(Containment.artifact_id, Containment.directory_id, then),
         literal(0),
     )
     declared = (
@@ -150,7 +150,8 @@ def _links(dialect: str, everything: bool, dated: bool) -> Executable:
     return union_all(edges, waits, holds, declared).order_by(column("place"))
 
 
-def _origin_flag(lower: Any, upper: Any, then: AsOf) -> Any:
+def origin_flag(lower: Any, upper: Any, then: AsOf) -> Any:
+    """`origin` where the lower of a folder and a file comes from the upper, else NULL."""
     return case((comes_from_container(lower, upper, then), "origin"))
 
 

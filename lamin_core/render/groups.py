@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamin_core.lineage.aggregate import BADLY, Group
+from lamin_core.lineage.aggregate import BADLY, SHOWN_MEMBERS, Group
 from lamin_core.lineage.graph import Graph
 from lamin_core.lineage.view import path_of
 from lamin_core.render.display import LETTERS
@@ -10,9 +10,6 @@ from lamin_core.render.svg import Box, engine_class
 from lamin_core.runtime.printable import printable
 from lamin_core.runtime.text import duration, size
 from lamin_core.uids import VERSION_LENGTH
-
-LISTED = 20
-"""Members that the title of a box names."""
 
 
 def group_box(graph: Graph, group: Group, *, href: str = "", is_start: bool = False) -> Box:
@@ -77,8 +74,8 @@ def _title(graph: Graph, group: Group) -> str:
     lines = [f"{group.name} x {len(group.members):,}"] if len(group.members) > 1 else []
     if group.compute_seconds is not None and len(group.members) > 1:
         lines.append(f"{duration(group.compute_seconds)} of runs in all")
-    lines += [member_title(graph, node) for node in group.members[:LISTED]]
-    return "\n".join([*lines, *["..."][: len(group.members) > LISTED]])
+    lines += [member_title(graph, node) for node in group.members[:SHOWN_MEMBERS]]
+    return "\n".join([*lines, *["..."][: len(group.members) > SHOWN_MEMBERS]])
 
 
 def _cut(text: str, letters: int) -> str:

@@ -64,7 +64,7 @@ def application(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with sweeping(database):
+        async with sweeping(database), site.warming(database, has_pages=bool(pages)):
             yield
         if on_shutdown is not None:
             on_shutdown()

@@ -14,14 +14,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
-from lamin_core.errors import LaminError, NotFound
+from lamin_core.errors import LaminError, NotFound, Unavailable
 from lamin_core.ingest.inputs import note_input
 from lamin_core.instance.instance import Instance
 from lamin_core.models import Artifact, Run, Transform
@@ -47,6 +47,7 @@ from lamin_core.tracking.start import environment_id
 from lamin_core.uids import random_uid
 from lamin_core.watching.programs import Watched, all_watched, is_python, python_watched
 from lamin_core.watching.recorder import RunFiles
+from lamin_core.watching.scope import Scope
 
 logger = logging.getLogger("lamin")
 _INTERPRETERS = {
@@ -139,46 +140,68 @@ class Asked:
     """Whether to note what the program opens: all of it, nothing, or (None) what a Python opens."""
 
 
-def run_program(where: Instance, program: Program, request: Asked) -> int:
+def run_program(connect: Callable[[], Instance], program: Program, request: Asked) -> int:
     """Run it as a run, and return its exit code; 128 and the number of the signal that ended it.
 
-    Outputs are saved where it ends well. Raises `NotFound` where a program, an input or an output
-    is not there, `Unavailable` where it is to be watched and cannot be.
+    Outputs are saved where it ends well. A registry that cannot be used costs the record and a
+    warning, not the program. Raises `NotFound` where a program, an input or an output is not there,
+    `Unavailable` where it is to be watched and cannot be.
     """
     command = program.command
     current.note_job()
-    uid = random_uid(16)
-    watched = _watched(where, command, request, log_of(uid))
-    where.runs.find_lost()
-    inputs = [_input(where, name) for name in request.inputs]
-    run = _begun(where, program, request)
-    for artifact in inputs:
-        note_input(where.db, run, artifact)
-    files = RunFiles(scope_of(where), log_of(uid))
-    arguments = ArgumentFiles(_argument_files(where, program, request))
+    log = log_of(random_uid(16))
+    try:
+        where = connect()
+        scope = scope_of(where)
+    except Unavailable as error:
+        return _executed_unrecorded(command, error)
+    watched = _watched(scope, command, request, log)
+    try:
+        run = _begun(where, program, request)
+        arguments = ArgumentFiles(_argument_files(where, program, request))
+    except Unavailable as error:
+        return _executed_unrecorded(command, error)
     where.db.dispose()  # hours may pass, which no idle connection has to outlive
     try:
         code = _executed(watched, run)
-        how = termination.of_shell(code)
+    except BaseException as error:  # it cannot be started
+        where.runs.end(run, *termination.outcome(error))
+        raise
+    files = RunFiles(scope, log)
+    try:
         arguments.record(files)
+        _end(where, run, request, files, code)
+    except Unavailable as error:
+        logger.warning("lineage is incomplete: %s", error)
+    return code
+
+
+def _executed_unrecorded(command: list[str], error: Unavailable) -> int:
+    logger.warning("the program is not recorded: %s", error)
+    return _executed(Watched(command, {}), None)
+
+
+def _end(where: Instance, run: Run, request: Asked, files: RunFiles, code: int) -> None:
+    """Save what the program wrote, and end its run. Raises `NotFound` for an output that is not there."""
+    how = termination.of_shell(code)
+    try:
         _note_files(where, run, request, files, is_good=code == 0)
         for path in request.outputs if code == 0 else ():
             _save(where, run, _promised(path))
-    except BaseException as error:  # it cannot be started, or what it promised is not there
+    except BaseException as error:
         how = termination.outcome(error)
         raise
     finally:
         where.runs.end(run, *how)
     tell_noted(where, run)
-    return code
 
 
-def _watched(where: Instance, command: list[str], request: Asked, log: str) -> Watched:
+def _watched(scope: Scope, command: list[str], request: Asked, log: str) -> Watched:
     if request.watch:
-        return all_watched(command, log, scope_of(where))
+        return all_watched(command, log, scope)
     is_wanted = request.watch is None and settings.watch_files
     if is_wanted and is_python(command):
-        return python_watched(command, log, scope_of(where))
+        return python_watched(command, log, scope)
     return Watched(command, {})
 
 
@@ -205,6 +228,9 @@ def _input(where: Instance, name: str) -> Artifact:
 
 
 def _begun(where: Instance, program: Program, request: Asked) -> Run:
+    """The run of the program, with the inputs that were named."""
+    where.runs.find_lost()
+    inputs = [_input(where, name) for name in request.inputs]
     transform = program.transform(request.key).save()
     parent = where.runs.above(child_environment.inherited_parent())
     run = Run(
@@ -222,7 +248,10 @@ def _begun(where: Instance, program: Program, request: Asked) -> Run:
     run.engine, run.details = SHELL, {name: value for name, value in details.items() if value}
     if program.command[0] == sys.executable:  # the packages of another Python are unknown
         run.environment_id = environment_id(where, folder)
-    return run.save()
+    run.save()
+    for artifact in inputs:
+        note_input(where.db, run, artifact)
+    return run
 
 
 def _argument_files(where: Instance, program: Program, request: Asked) -> list[Path]:
@@ -275,9 +304,10 @@ def _save(where: Instance, run: Run | bool, path: Path) -> Artifact:
     return Artifact(path, key=key, run=run).save()
 
 
-def _executed(watched: Watched, run: Run) -> int:
+def _executed(watched: Watched, run: Run | None) -> int:
     """The exit code of the command, in which this run is at work."""
-    child_environment.export_run(name_of(run))
+    if run is not None:
+        child_environment.export_run(name_of(run))
     instance = instance_for_children()  # wherever it changes to
     here = {} if instance is None else {VARIABLE: instance}
     environment = {**os.environ, **here, **watched.variables}

@@ -40,7 +40,8 @@ class Log:
 
 def append(path: str, action: Action) -> None:
     """Add the action to the log at this path."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
     try:
         os.write(descriptor, to_line(action))
     finally:

@@ -109,6 +109,22 @@ def test_lamin_run_exits_with_the_code_of_the_program(
     assert message in run.error
 
 
+def test_program_runs_and_has_its_exit_code_if_the_database_cannot_be_used(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rename = (
+        "import sqlite3; sqlite3.connect('.lamin/lamin.db').execute('ALTER TABLE {} RENAME TO {}')"
+    )
+    breaks = rename.format("run", "gone")
+    typed("run", "sh", "-c", f'{sys.executable} -c "{breaks}"; exit 3', code=3)
+    assert "lineage is incomplete: the database" in caplog.text
+    typed("run", "sh", "-c", "echo ran > ran.txt; exit 4", code=4)
+    assert "the program is not recorded: the database" in caplog.text
+    assert Path("ran.txt").read_text() == "ran\n"
+    subprocess.run([sys.executable, "-c", rename.format("gone", "run")], check=True)
+    assert ln.Run.filter().one().status == "running"
+
+
 def test_python_script_has_an_environment_and_other_programs_have_none(
     folder: Path, write: Write
 ) -> None:

@@ -30,6 +30,7 @@ from openlineage.lamin.emit.events import (
 )
 from openlineage.lamin.export.events import export
 from openlineage.lamin.receive.fold import History
+from openlineage.lamin.receive.fold_cache import histories_of
 from openlineage.lamin.receive.ingest import Receipt, ingest
 from openlineage.lamin.receive.parse import parse
 
@@ -214,6 +215,17 @@ def test_every_past_run_keeps_its_inputs_and_outputs(instance: Instance, in_tmp_
     for number in range(3):
         graph = instance.lineage.around(instance.lineage.find(f"{number}.txt"))
         assert [node.external_id[-1] for node in graph.runs.values()] == [str(number + 1)]
+
+
+def test_history_of_a_run_leaves_the_memory_with_its_end(instance: Instance) -> None:
+    run, histories = run_of(1, "a"), histories_of(instance.db)
+    _ingest_events(instance, start(run, at(1)), start(run_of(2, "b"), at(1)))
+    assert len(histories) == 2
+    _ingest_events(instance, complete(run, at(2)))
+    assert len(histories) == 1
+    _ingest_events(instance, running(run, at(3), outputs=[Dataset("file", "/late.csv")]))
+    recorded = ln.Run.get(external_id=run.id)
+    assert (recorded.status, recorded.started_at, len(histories)) == ("completed", at(1), 1)
 
 
 def test_rolled_back_output_keeps_its_edge_but_is_not_lineage(

@@ -10,6 +10,7 @@ import pytest
 import lamin_core as ln
 from lamin_core.runtime.redaction import redact_text
 from openlineage.lamin.emit import events
+from openlineage.lamin.emit.redaction import redact_entry
 from openlineage.lamin.emit.sinks import serialize
 from openlineage.lamin.export.events import export
 
@@ -113,3 +114,24 @@ def test_export_of_a_tracked_run_contains_no_planted_secret(
     assert len(lines) >= 3
     assert [secrets_in(line) for line in lines] == [[]] * len(lines)
     assert any('"visible"' in line for line in lines)
+
+
+def test_events_of_a_run_are_masked_once_and_changed_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    masked: list[str] = []
+
+    def counted(name: str, value: object) -> object:
+        masked.append(name)
+        return redact_entry(name, value)
+
+    monkeypatch.setattr(events, "redact_entry", counted)
+    run = run_of(1, "a", run_of(2, "flow"), params={"token": "hunter2hunter2"})
+    first = events.start(run, at(0))
+    first["run"]["facets"]["lamin_run"]["name"] = "another"
+    first["job"]["facets"].clear()
+    last = events.complete(run, at(1))
+    assert sorted(masked) == ["details", "parameters", "params"]
+    assert last["run"]["facets"]["lamin_run"].get("name") == run.name
+    assert last["job"]["facets"]["jobType"]["jobType"]
+    assert not secrets_in(json.dumps(last))

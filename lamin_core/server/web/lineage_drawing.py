@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lamin_core.lineage.aggregate import Aggregate, Group, uid_of
+from lamin_core.lineage.aggregate import SHOWN_MEMBERS, Aggregate, Group, uid_of
 from lamin_core.lineage.graph import Graph
 from lamin_core.render.drawing import Drawing
-from lamin_core.render.groups import LISTED, detail, group_box, member_title
+from lamin_core.render.groups import detail, group_box, member_title
 from lamin_core.render.svg import Box
 from lamin_core.server.web.page import Data
 
@@ -52,6 +52,6 @@ def row(graph: Graph, group: Group) -> Data:
         "page": page_of(graph, group.members[0]),
         "members": [
             {"page": page_of(graph, node), "name": member_title(graph, node)}
-            for node in group.members[:LISTED]
+            for node in group.members[:SHOWN_MEMBERS]
         ],
     }

@@ -10,18 +10,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import Literal
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import BigInteger, Engine, literal, or_, select, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from lamin_core.errors import InvalidArgument, NotFound
-from lamin_core.lineage.aggregate import BADLY, MOST, Aggregate, Group, Level, aggregate, uid_of
+from lamin_core.lineage.aggregate import (
+    BADLY,
+    MOST,
+    Aggregate,
+    Group,
+    Level,
+    aggregate,
+    by_age,
+    uid_of,
+)
 from lamin_core.lineage.graph import Graph, uncollected, walk
 from lamin_core.lineage.selection import Expression, parse, restricted, selected
+from lamin_core.lineage.summary import Scope, Summary, summary
 from lamin_core.lineage.view import artifact_view, view
 from lamin_core.models import (
     Artifact,
@@ -84,6 +94,13 @@ class Options:
     further: tuple[Towards, ...]
     select: str | None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the groups around a workflow can be counted by the database."""
+        steps = {None, _WORKFLOW_STEPS}
+        is_near = self.up in steps and self.down in steps and not self.further
+        return is_near and self.group == "step" and self.select is None
+
     def query(self) -> dict[str, str]:
         """The view as parameters of a URL, without those that have their default."""
         values: dict[str, object] = {
@@ -105,6 +122,9 @@ class _Recent:
     def __init__(self, engine: Engine) -> None:
         self.watch = CommitWatch(engine)
         self.steps = RecentGraphs[tuple[int, ...]](len)
+        self.summaries = RecentGraphs[tuple[frozenset[int], Summary | None]](
+            lambda item: len(item[0])
+        )
         self.graphs = RecentGraphs[Graph](lambda graph: len(graph.artifacts) + len(graph.runs))
 
 
@@ -135,24 +155,62 @@ def artifact_lineage(session: Session, *, uid: str, **options: object) -> Data:
 def run_lineage(session: Session, *, uid: str, **options: object) -> Data:
     """The graph around a run, and around its steps if it is a workflow: six statements."""
     recent = _recent(session)
+    part = aliased(Run)
+    has_parts = select(part.id).where(part.parent_id == Run.id).exists()
     record = session.execute(
-        select(Run.id, Run.uid, Transform.key, recent.watch.version())
+        select(Run.id, Run.uid, Transform.key, recent.watch.version(), has_parts)
         .join(Transform, Run.transform_id == Transform.id)
         .where(or_(Run.uid == uid, Run.external_id == uid))
     ).first()
     if record is None:
         raise NotFound(f"no run has the uid {uid!r}", hint="look for it with the search")
-    nodes = recent.steps.read(record[0], record[3], partial(_with_steps, session, record[0]))
-    start = Start(nodes, "run", record[1], f"run of {record[2]}", record[3])
-    limit = LIMIT if len(nodes) == 1 else WORKFLOW_LIMIT
-    return _page(session, start, Options(**options), limit)  # type: ignore[arg-type]
+    identity, version = record[0], record[3]
+    start = Start((-identity,), "run", record[1], f"run of {record[2]}", version)
+    chosen = Options(**options)  # type: ignore[arg-type]
+    if not record[4]:
+        return _page(session, start, chosen, LIMIT)
+    if not chosen.is_plain:
+        steps = recent.steps.read(identity, version, partial(_with_steps, session, identity))
+        return _page(session, replace(start, nodes=steps), chosen, WORKFLOW_LIMIT)
+    scope = Scope(
+        chosen.as_of, chosen.failed == "on", chosen.expand, chosen.boxes, _LISTED, WORKFLOW_LIMIT
+    )
+    read = partial(_summary, session, identity, scope)
+    starts, drawn = recent.summaries.read((identity, scope), version, read)
+    start = replace(start, nodes=tuple(sorted(starts, reverse=True)))
+    if drawn is None:
+        return _page(session, start, chosen, WORKFLOW_LIMIT)
+    return _summarized(session, start, chosen, drawn)
+
+
+def _summary(session: Session, run: int, scope: Scope) -> tuple[frozenset[int], Summary | None]:
+    with uncollected():
+        return summary(session, run, scope)
+
+
+def _summarized(session: Session, start: Start, options: Options, drawn: Summary) -> Data:
+    graph = cache(partial(_graph, session, start, options, WORKFLOW_LIMIT))
+    starts = frozenset(start.nodes)
+    nearest = [_affected_row(drawn.graph, *item) for item in drawn.below.items()]
+    return {
+        **_shown(start, options, drawn.graph, drawn.groups, starts),
+        "counts": {"artifacts": drawn.artifacts, "runs": drawn.runs},
+        "truncated": False,
+        "since": drawn.since,
+        "until": drawn.until,
+        "graph": lambda: view(graph()),
+        "affected": lambda: list(_affected(graph(), _steps_below(graph(), starts).items())),
+        "_nearest": nearest,
+        "_hidden": drawn.total_below - len(nearest),
+    }
 
 
 def _with_steps(session: Session, run: int) -> tuple[int, ...]:
     """The nodes of this run, and of all that are a part of it: one statement."""
     parts = select(literal(run, BigInteger).label("id")).cte("parts", recursive=True)
     parts = parts.union(select(Run.id).join(parts, Run.parent_id == parts.c.id))
-    return tuple(-part for part in session.scalars(select(parts.c.id).limit(WORKFLOW_LIMIT)))
+    nodes = session.scalars(select(parts.c.id).limit(WORKFLOW_LIMIT))
+    return tuple(-part for part in sorted(nodes))
 
 
 def _page(session: Session, start: Start, options: Options, limit: int) -> Data:
@@ -170,29 +228,38 @@ def _lineage(session: Session, start: Start, options: Options, limit: int) -> Da
     groups = aggregate(
         shown, around, level=options.group, expanded=options.expand, most=options.boxes
     )
+    depths = _steps_below(graph, starts)
+    return {
+        **_shown(start, options, shown, groups, starts),
+        "counts": {"artifacts": len(graph.artifacts), "runs": len(graph.runs)},
+        "truncated": graph.truncated,
+        "since": min((run.started_at for run in graph.runs.values() if run.started_at), default=None),
+        "until": max((run.finished_at for run in graph.runs.values() if run.finished_at), default=None),
+        "graph": lambda: view(graph),
+        "affected": lambda: list(_affected(graph, depths.items())),
+        "_nearest": list(_affected(graph, islice(depths.items(), _LISTED))),
+        "_hidden": max(0, len(depths) - _LISTED),
+    }  # fmt: skip
+
+
+def _shown(
+    start: Start, options: Options, graph: Graph, groups: Aggregate, starts: frozenset[int]
+) -> Data:
+    """The groups and their drawing, and the state of the page; the graph has the facts of what is shown."""
     here = f"{start.path}/lineage"
     expand = {
         group.token: linked(here, **_expanding(options, group)) for group in groups.groups.values()
     }
-    depths = _steps_below(graph, starts)
     up, down = _steps(start, options)
     return {
         "start": {"kind": start.kind, "uid": start.uid, "name": start.name, "path": start.path},
         "up": up,
         "down": down,
         **{name: getattr(options, name) for name in ("as_of", "failed", "group", "boxes", "select")},
-        "counts": {"artifacts": len(graph.artifacts), "runs": len(graph.runs)},
-        "truncated": graph.truncated,
-        "since": min((run.started_at for run in graph.runs.values() if run.started_at), default=None),
-        "until": max((run.finished_at for run in graph.runs.values() if run.finished_at), default=None),
         "aggregate": groups.view,
-        "graph": lambda: view(graph),
-        "affected": lambda: [_affected_row(graph, node, steps) for node, steps in depths.items()],
-        "_nearest": [_affected_row(graph, *item) for item in islice(depths.items(), _LISTED)],
-        "_hidden": max(0, len(depths) - _LISTED),
-        "_rows": list(_rows(shown, groups, here, options)),
+        "_rows": list(_rows(graph, groups, here, options)),
         "_query": options.query(),
-        "_drawing": drawing(shown, groups, starts, expand),
+        "_drawing": drawing(graph, groups, starts, expand),
     }  # fmt: skip
 
 
@@ -334,10 +401,14 @@ def _steps_below(graph: Graph, starts: frozenset[int]) -> Mapping[int, int]:
     steps, frontier, depth = dict.fromkeys(starts, 0), list(starts), 0
     while frontier:
         depth += 1
-        reached = dict.fromkeys(node for upper in frontier for node in below.get(upper, ()))
-        frontier = [node for node in reached if node not in steps]
+        reached = {node for upper in frontier for node in below.get(upper, ())}
+        frontier = sorted(reached - steps.keys(), key=by_age)
         steps |= dict.fromkeys(frontier, depth)
     return {node: depth for node, depth in steps.items() if depth}
+
+
+def _affected(graph: Graph, steps: Iterable[tuple[int, int]]) -> Iterator[Data]:
+    return (_affected_row(graph, node, depth) for node, depth in steps)
 
 
 def _affected_row(graph: Graph, node: int, depth: int) -> Data:

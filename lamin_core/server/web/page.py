@@ -29,7 +29,8 @@ from lamin_core.server.web.shared_answers import SharedAnswers
 from lamin_core.server.web.templates import render
 
 Data = dict[str, object]
-"""The data of a page: JSON values and times, or functions that return them, called when they are displayed.
+"""The data of a page: JSON values and times, or functions that return them, called when they are displayed, while the
+session is still open.
 
 What begins with `_` is for templates alone.
 """
@@ -153,8 +154,7 @@ class Site:
         shown: Callable[[Request, Page, Data], Response],
     ) -> Response:
         with self.database.reading() as session:
-            data = page.answer(session, **values)
-        return shown(request, page, data)
+            return shown(request, page, page.answer(session, **values))
 
     def _as_html(self, request: Request, page: Page, data: Data) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""

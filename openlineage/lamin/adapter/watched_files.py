@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import threading
@@ -37,7 +38,7 @@ class WatchedFiles:
 
     def __init__(self, above: WatchedFiles | None = None) -> None:
         """Watch the project of the working directory: that of the run `above`, if it began in the same one."""
-        log = os.path.join(tempfile.gettempdir(), f"lamin-{uuid4().hex}.files")
+        log = f"{tempfile.gettempdir()}/lamin-{_SECRET}-{os.getpid()}-{next(_numbers)}.files"
         self._folder = _working_directory()
         is_same = above is not None and above._folder == self._folder
         scope = above.scope if above is not None and is_same else Scope(_project(self._folder))
@@ -74,9 +75,14 @@ class WatchedFiles:
         """The files that are noted."""
         return self._files.scope
 
+    @property
+    def may_have_forked(self) -> bool:
+        """Whether the process has forked since, so that another one may have opened files."""
+        return self._forks != _Forks.count
+
     def collect(self) -> None:
         """Collect the files that forked processes have opened; call it before the methods below."""
-        if self._forks == _Forks.count:
+        if not self.may_have_forked:
             return
         with opening.unwatched():
             self._files.collect()
@@ -137,6 +143,10 @@ class _CallFiles(RunFiles):
             path = folder
         return bool(self.passed)
 
+
+_SECRET = uuid4().hex
+"""A part of the names of logs, so that no other user can foresee them."""
+_numbers = itertools.count()
 
 _active: ContextVar[RunFiles | None] = ContextVar("lamin_watched_files", default=None)
 _open: list[RunFiles | None] = []

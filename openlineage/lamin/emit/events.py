@@ -23,7 +23,13 @@ from lamin_core.runtime.redaction import redact, redact_text
 from lamin_core.storage.hashing import Digest, digest
 from openlineage.lamin.emit import facets
 from openlineage.lamin.emit.naming import dataset_name
-from openlineage.lamin.emit.redaction import redact_entity, redact_event
+from openlineage.lamin.emit.redaction import (
+    redact_datasets,
+    redact_entity,
+    redact_entry,
+    redact_event,
+    redact_facets,
+)
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
 EventType = Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]
@@ -89,6 +95,8 @@ class Run:
     """Whether its process has ended without reporting the end of the run."""
     facets: Mapping[str, Any] = field(default_factory=dict)
     """Others, ready made."""
+    _masked: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Its facets without secrets, which all of its events have: built for the first of them."""
 
     @property
     def reference(self) -> RunReference:
@@ -279,24 +287,29 @@ def timestamp(at: datetime) -> str:
     >>> timestamp(datetime(2026, 1, 1, tzinfo=UTC))
     '2026-01-01T00:00:00.000000Z'
     """
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _event(
     kind: EventType, run: Run, at: datetime, inputs: Sequence[Dataset], outputs: Sequence[Dataset]
 ) -> Event:
+    if not run._masked:
+        run._masked.update(_run_facets(run))
+    job = _redacted_job(run.job, run.engine)
     event = {
         "eventType": kind,
         **_head("RunEvent", at),
-        "run": {"runId": run.id, "facets": _run_facets(run)},
-        "job": None,
+        "run": {"runId": run.id, "facets": _copies(run._masked)},
+        "job": {**job, "facets": _copies(job["facets"])},
         "inputs": [_dataset(dataset) for dataset in inputs],
         "outputs": [_output(dataset) for dataset in outputs],
     }
-    job = _redacted_job(run.job, run.engine)
-    # Copies, because a caller may change its event, and others have the same job.
-    job_facets = {name: copy(facet) for name, facet in job["facets"].items()}
-    return {**redact_event(event), "job": {**job, "facets": job_facets}}
+    return redact_datasets(event)
+
+
+def _copies(shared: Mapping[str, Any]) -> dict[str, Any]:
+    """The facets for one event: a caller may change its event, and others have the same."""
+    return {name: copy(facet) for name, facet in shared.items()}
 
 
 @lru_cache(maxsize=256)
@@ -311,27 +324,41 @@ def _head(kind: str, at: datetime) -> dict[str, Any]:
 
 
 def _run_facets(run: Run) -> dict[str, Any]:
+    """The facets of the run without secrets."""
     params = redact(dict(run.params))  # before some of them become JSON in a text
-    run_facets = {
-        "processing_engine": facets.processing_engine(run.engine, run.engine_version),
-        "lamin_run": facets.lamin_run(
-            run.name,
-            params,
-            run.attempt,
-            run.cached,
-            dict(run.details),
-            "lost" if run.is_lost else None,
-            None if run.started_at is None else timestamp(run.started_at),
-        ),
-        **run.facets,
-    }
+    engine = facets.processing_engine(run.engine, run.engine_version)
+    run_facets = redact_facets({"processing_engine": engine, **run.facets})
     if params:
-        run_facets["executionParameters"] = facets.execution_parameters(params)
+        parameters = facets.execution_parameters(params)
+        parameters["parameters"] = redact_entry("parameters", parameters["parameters"])
+        run_facets["executionParameters"] = parameters
+    run_facets["lamin_run"] = _lamin_run(run, redact_entry("params", params))
     if run.parent is not None:
-        run_facets["parent"] = facets.parent(run.parent, run.root)
+        parent, root = _redacted(run.parent), run.root and _redacted(run.root)
+        run_facets["parent"] = facets.parent(parent, root)
     if run.dependencies:
-        run_facets["jobDependencies"] = facets.job_dependencies(run.dependencies)
+        upstream = [Dependency(_redacted(each.on), each.role) for each in run.dependencies]
+        run_facets["jobDependencies"] = facets.job_dependencies(upstream)
     return run_facets
+
+
+def _lamin_run(run: Run, params: Mapping[str, Any]) -> dict[str, Any]:
+    return facets.lamin_run(
+        run.name and redact_text(run.name),
+        params,
+        run.attempt,
+        run.cached,
+        redact_entry("details", dict(run.details)),
+        "lost" if run.is_lost else None,
+        None if run.started_at is None else timestamp(run.started_at),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _redacted(run: RunReference) -> RunReference:
+    """The run without secrets in the name of its job: many runs of a workflow name the same one."""
+    job = redact_entity("job", {"namespace": run.namespace, "name": run.name})
+    return RunReference(redact_text(run.run_id), job["namespace"], job["name"])
 
 
 def _job(job: Job, engine: str) -> dict[str, Any]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PRODUCER = f"urn:lamin-core:{__version__}"
 Facet = dict[str, Any]
+_json = json.JSONEncoder(default=str)
+"""Made once: `json.dumps` would make it for each value."""
 
 
 def _standard(name: str, version: str, /, **fields: Any) -> Facet:
@@ -74,7 +76,7 @@ def job_dependencies(dependencies: Sequence[Dependency]) -> Facet:
 def execution_parameters(params: Mapping[str, Any]) -> Facet:
     """Parameters for foreign consumers, whose values are text; ours with their types are in `lamin_run`."""
     rows = [
-        {"key": key, "value": value if isinstance(value, str) else json.dumps(value, default=str)}
+        {"key": key, "value": value if isinstance(value, str) else _json.encode(value)}
         for key, value in params.items()
     ]
     return _standard("ExecutionParametersRunFacet", "1-0-0", parameters=rows)

@@ -37,6 +37,12 @@ def redact_event(event: Mapping[str, Any]) -> dict[str, Any]:
     for field in _ENTITIES:
         if isinstance(event.get(field), dict):
             masked[field] = redact_entity(field, event[field])
+    return redact_datasets(masked)
+
+
+def redact_datasets(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event with every secret in its inputs and outputs masked, and the rest as it is."""
+    masked = dict(event)
     for side in _SIDES:
         datasets = event.get(side)
         if isinstance(datasets, list):
@@ -61,8 +67,18 @@ def redact_entity(field: str, entity: Any) -> Any:
     for group in _GROUPS:
         facets = entity.get(group)
         if isinstance(facets, dict):
-            masked[group] = {name: _facet(name, facet) for name, facet in facets.items()}
+            masked[group] = redact_facets(facets)
     return masked
+
+
+def redact_facets(facets: Mapping[str, Any]) -> dict[str, Any]:
+    """Return these facets with every secret in them masked."""
+    return {name: _facet(name, facet) for name, facet in facets.items()}
+
+
+def redact_entry(name: str, value: Any) -> Any:
+    """Return the value of this name in a facet with every secret in it masked."""
+    return redact(value, name, _identity)
 
 
 def _facet(name: str, facet: Any) -> Any:

@@ -189,9 +189,12 @@ def serialize(event: Event | bytes) -> bytes:
         return _dumped(_finite(event))
 
 
+_encoder = json.JSONEncoder(default=str, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+"""Made once: `json.dumps` would make it for each event."""
+
+
 def _dumped(event: Any) -> bytes:
-    text = json.dumps(event, default=str, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return text.encode()
+    return _encoder.encode(event).encode()
 
 
 def _finite(value: Any) -> Any:

@@ -20,7 +20,7 @@ from openlineage.lamin.receive.parse import ParsedEvent, stored
 from openlineage.lamin.receive.run_history import RunHistory
 
 _KEPT = 500
-"""The number of runs whose histories stay in memory: about 5 kB each, in the process of an engine, too."""
+"""The number of running runs whose histories stay in memory: 10 to 30 kB each, in the process of an engine, too."""
 
 
 @dataclass(slots=True)
@@ -32,6 +32,11 @@ class Remembered:
     written: dict[str, RunFacts] = field(default_factory=dict)
     """By the name of each run."""
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether an event has told the end of the run."""
+        return any(history.ends for history in self.history.jobs.values())
+
     def absorb(self, event: ParsedEvent) -> None:
         """Add an event to the history."""
         self.history.absorb(event)
@@ -39,7 +44,10 @@ class Remembered:
 
 
 class Histories:
-    """The histories of the latest runs; each is valid only if it contains all events of its run in the raw log."""
+    """The histories of the latest runs that have not ended.
+
+    Each is valid only if it contains all events of its run in the raw log.
+    """
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, Remembered] = OrderedDict()
@@ -66,6 +74,15 @@ class Histories:
         while len(self._held) > max(_KEPT, len(by_run)):
             self._held.popitem(last=False)
         return [self._held[run] for run in by_run]
+
+    def __len__(self) -> int:
+        """The number of runs."""
+        return len(self._held)
+
+    def drop_ended(self) -> None:
+        """Remove the histories of runs that have ended: few events follow, and their histories are read again."""
+        for run_id in [run_id for run_id, entry in self._held.items() if entry.has_ended]:
+            del self._held[run_id]
 
     def clear(self) -> None:
         """Remove all histories, because absorbed events were not committed."""

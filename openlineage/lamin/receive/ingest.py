@@ -287,6 +287,7 @@ def project(session: Session, histories: Histories, events: Sequence[ParsedEvent
             name: replace(run_facts, params=None, details=None, error=None)
             for name, run_facts in own[run_id].items()
         }
+    histories.drop_ended()
 
 
 def _apart(
