@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from lamin_core.db.database import Database
 from lamin_core.lineage.graph import between, walk
@@ -34,6 +34,7 @@ from lamin_core.lineage.traversal import reach
 from lamin_core.lineage.view import view
 from lamin_core.render.drawing import svg
 from tests.support.lineage_graphs import Planted, Shape, plant
+from tests.support.statements import statements
 
 Edge = tuple[int, int, str, str | None]
 ANCESTRY = 26_000
@@ -106,11 +107,11 @@ def measured(database: Database) -> dict[str, Any]:
 def shape_figures(database: Database, session: Any, first: Planted, last: int) -> dict[str, Any]:
     """The cost of the queries about the last artifact of a shape."""
     start = first.artifact + last
-    with counted(database) as statements:
+    with statements(database) as sent:
         graph = walk(session, artifacts=[start], down=0)
     return {
         "nodes": len(graph.nodes),
-        "statements": len(statements),
+        "statements": len(sent),
         "reach": median(lambda: reach(session, [start], down=0)),
         "walk": median(lambda: walk(session, artifacts=[start], down=0)),
         "walk_both_ways": median(lambda: walk(session, artifacts=[start])),
@@ -121,20 +122,6 @@ def shape_figures(database: Database, session: Any, first: Planted, last: int) -
         "view": median(lambda: json.dumps(view(walk(session, artifacts=[start], down=0)))),
         "svg": median(lambda: svg(graph, [start])),
     }
-
-
-@contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that are sent meanwhile."""
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if not statement.startswith("BEGIN"):
-            sent.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(database.engine, "before_cursor_execute", note)
 
 
 def median(work: Callable[[], object], times: int = 7) -> float:

@@ -39,6 +39,7 @@ from lamin_core.models import (
     ULabel,
     now,
 )
+from lamin_core.models.dtypes import registry_called
 from lamin_core.server.web.site import warm
 from openlineage.lamin.http.app import application
 
@@ -72,6 +73,19 @@ PAGES = [
 ]
 
 
+GENES = ("KRT", "ZNF", "SLC", "RPL", "TP")
+WORDS = ("epithelial", "memory", "mitochondrial", "progenitor")
+TERM_SEARCHES = [
+    "/search?q=KRT1235",
+    "/search?q=ENSG00000012345",
+    "/search?q=memory cell",
+    "/search?q=mitochondrail",
+    "/search?q=sample_7777",
+    "/search?q=smaple_7777",
+]
+"""Searches beside many terms of ontologies: by the beginning, by an identifier, by words, with a typo."""
+
+
 def main() -> None:
     """Fill a fresh database, and look at the pages."""
     with tempfile.TemporaryDirectory() as folder:
@@ -84,8 +98,32 @@ def main() -> None:
         )
         for path in [*PAGES, "/static/style.css", "/static/script.js"]:
             figures[path] = measured(instance, client, path) | figures.get(path, {})
+        fill_terms(instance)
+        for query in TERM_SEARCHES:
+            figures[f"{query} with terms"] = measured(instance, client, query)
         print(json.dumps({"load": os.getloadavg()[0], **figures}, indent=1))
         instance.db.dispose()
+
+
+def fill_terms(instance: Instance) -> None:
+    """Beside the rest, 40,000 genes and 50,000 cell types with long descriptions, as an import of ontologies leaves."""
+    at = now()
+    genes = [
+        {"id": n, "uid": f"g{n:013d}", "symbol": f"{GENES[n % 5]}{n}", "ensembl_gene_id": f"ENSG{n:011d}",
+         "synonyms": f"{GENES[n % 3]}A{n}|{GENES[n % 4]}B{n}", "description": f"{WORDS[n % 4]} protein",
+         "created_at": at}
+        for n in range(1, 40_001)
+    ]  # fmt: skip
+    cells = [
+        {"id": n, "uid": f"c{n:013d}", "name": f"{WORDS[n % 4]} cell {n}", "ontology_id": f"CL:{n:07d}",
+         "synonyms": f"{WORDS[n % 3]} {n}", "description": " ".join(WORDS * 6), "created_at": at}
+        for n in range(1, 50_001)
+    ]  # fmt: skip
+    with instance.db.writing() as session:
+        session.execute(insert(registry_called("bionty.Gene")), genes)
+        session.execute(insert(registry_called("bionty.CellType")), cells)
+    with instance.db.writing() as session:
+        session.connection().exec_driver_sql("ANALYZE")
 
 
 def first_visit(url: str, path: str) -> Row:

@@ -6,7 +6,8 @@ The sides take turns, each flow in a process of its own, against one server that
 - `buffered`: recorded, each event on disk before the task goes on, with no registry to take it;
 - `durable`: recorded into an instance, which has every run when the flow returns;
 - `openlineage`: Prefect alone, with the listener of openlineage-prefect beside it, which
-  `--listener PYTHON` names, an interpreter that has it.
+  `--listener PYTHON` names, an interpreter that has it. `listener cpu` is its own CPU time for each
+  task, after its start.
 
 `wall` and `cpu` are the time of the process for each task, in milliseconds: on the clock, and of the CPU; `runs` the
 task runs that were recorded. `mapped` is one flow of many mapped tasks: how much memory (MiB) the process has grown by
@@ -27,8 +28,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 FLOW = """
@@ -216,23 +218,35 @@ def _beside_a_listener(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(10)  # it says nothing when it listens
+    time.sleep(10)  # it says nothing when it listens, and begins with the events of the last minute
+    before, began = _cpu_time(process.pid), datetime.now(UTC)
     figures: Figures = json.loads(printed(arguments, folder, environment))
     size, deadline = -1, time.monotonic() + 120
     while (
         size != (size := log.stat().st_size if log.exists() else 0) and time.monotonic() < deadline
     ):
         time.sleep(5)
+    listened = 1000 * (_cpu_time(process.pid) - before) / (int(arguments[-1]) + WARM_UP)
     process.terminate()
-    _, _, usage = os.wait4(process.pid, 0)
-    process.returncode = 0
-    listened = 1000 * (usage.ru_utime + usage.ru_stime) / (int(arguments[-1]) + WARM_UP)
-    return {**figures, "listener cpu": listened, "runs": _completed([log], "step")}
+    process.wait()
+    return {**figures, "listener cpu": listened, "runs": _completed([log], "step", began)}
 
 
-def _completed(files: Iterator[Path] | list[Path], job: str) -> int:
+def _cpu_time(pid: int) -> float:
+    """The seconds of the CPU that a process has used by now."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _completed(files: Iterable[Path], job: str, began: datetime | None = None) -> int:
+    """How many runs of this job have ended well since then."""
     events = [json.loads(line) for file in files if file.exists() for line in file.open()]
-    return sum(event["eventType"] == "COMPLETE" and job in event["job"]["name"] for event in events)
+    return sum(
+        event["eventType"] == "COMPLETE"
+        and job in event["job"]["name"]
+        and (began is None or datetime.fromisoformat(event["eventTime"]) >= began)
+        for event in events
+    )
 
 
 def loop(megabytes: int, environment: dict[str, str]) -> dict[str, Figures]:

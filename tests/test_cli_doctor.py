@@ -105,6 +105,8 @@ def test_doctor_reports_another_schema_version(
     assert (database_finding["status"], database_finding["hint"]) == ("failure", hint)
     assert message in database_finding["detail"]
     assert hint in typed("runs", code=5).stderr
+    if message == "newer than":
+        assert hint in typed("migrate", code=5).stderr
     assert "storage" not in {
         finding.check for finding in doctor.examine()
     }  # nobody knows where it is

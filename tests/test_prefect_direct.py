@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
@@ -49,17 +46,6 @@ if __name__ == "__main__":
     main()
     assert ln.context.run is None
 """
-
-
-@pytest.fixture
-def instance(
-    tmp_path: Path, prefect_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Instance]:
-    monkeypatch.chdir(tmp_path)
-    new_instance = ln.setup.init("./data")
-    yield new_instance
-    ln.setup.disconnect()
-    new_instance.db.dispose()
 
 
 def _run(name: str) -> ln.Run:

@@ -6,10 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
@@ -65,17 +62,6 @@ def main(db_password: str, options: dict) -> None:
 if __name__ == "__main__":
     main(f"{SECRET}Parameter1", {"deep": [{"aws_secret_access_key": f"{SECRET}Parameter2"}]})
 '''
-
-
-@pytest.fixture
-def instance(
-    tmp_path: Path, prefect_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Instance]:
-    monkeypatch.chdir(tmp_path)
-    new_instance = ln.setup.init("./data")
-    yield new_instance
-    ln.setup.disconnect()
-    new_instance.db.dispose()
 
 
 def contents(instance: Instance) -> dict[str, str]:

@@ -119,6 +119,30 @@ def test_declared_output_without_a_file_is_one_warning(
     assert recorded.runs("forgets")[2].outputs == []
 
 
+def test_braces_that_are_no_parameter_are_a_warning_and_lose_no_file(
+    recorded: RecordedEvents, caplog: pytest.LogCaptureFixture
+) -> None:
+    @ours.task(inputs="{no_input}.csv", outputs="{no_output}.csv", labels="{no_label}")
+    def write(name: str) -> Path:
+        Path(name).write_text(name)
+        return Path(name)
+
+    @ours.flow
+    def pipeline() -> None:
+        for name in ("a.txt", "b.txt"):
+            write(name)
+
+    logging.getLogger("lamin").addHandler(caplog.handler)
+    pipeline()
+    logging.getLogger("lamin").removeHandler(caplog.handler)
+    assert [run.outputs for run in recorded.runs("write")] == [["a.txt"], ["b.txt"]]
+    logged = dict.fromkeys(record.getMessage() for record in caplog.records)
+    messages = [message for message in logged if "has braces" in message]
+    for template, message in zip(("input", "output", "label"), messages, strict=True):
+        assert f"no_{template}}}" in message
+        assert "it has {name}" in message
+
+
 def test_tables_are_validated_and_annotated(instance: Instance, recorded: RecordedEvents) -> None:
     number = ln.Feature(name="number", dtype=int).save()
     schema = ln.Schema(name="counts", features=[number]).save()

@@ -1,4 +1,4 @@
-"""A job is told when it ends: the content of large files follows, and the end of a workflow does not wait for it."""
+"""The end of a job is sent at once; hashes of large files follow, and the end of a workflow does not wait for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,26 +88,33 @@ def test_workflow_does_not_wait_for_a_slow_hash(tmp_path: Path) -> None:
     assert played.events_of("huge", "RUNNING") == []  # 40 GB are not read by then
 
 
-def test_workflow_killed_during_hashing_has_sent_all_other_events(tmp_path: Path) -> None:
-    write(tmp_path, HUGE)
+@contextmanager
+def _started(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A workflow that sleeps for a minute, and is killed at the end of the block."""
     running = subprocess.Popen(
         [*COMMAND, "--config", "sleep=60"],
-        cwd=tmp_path,
-        env=environment(tmp_path),
+        cwd=folder,
+        env=environment(folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
+        yield running
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+
+
+def test_workflow_killed_during_hashing_has_sent_all_other_events(tmp_path: Path) -> None:
+    write(tmp_path, HUGE)
+    with _started(tmp_path) as running:
         until = time.monotonic() + 90
         while not (tmp_path / "last.txt").exists() and time.monotonic() < until:
             time.sleep(0.1)
         time.sleep(2)
         os.kill(running.pid, signal.SIGKILL)
         kinds = [(event["eventType"], event["job"]["name"]) for event in spooled(tmp_path)]
-    finally:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
     assert ("COMPLETE", "Snakefile:huge") in kinds
     assert ("START", "Snakefile:last") in kinds
 
@@ -117,21 +126,10 @@ def test_killed_workflow_is_lost_when_it_starts_again(tmp_path: Path) -> None:
         tmp_path,
         "rule a:\n    output: 'a.txt'\n    shell: ': > began; sleep {config[sleep]}; touch {output}'\n",
     )
-    running = subprocess.Popen(
-        [*COMMAND, "--config", "sleep=60"],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
+    with _started(tmp_path):
         until = time.monotonic() + 90
         while _statuses(instance) != ["running"] * 2 and time.monotonic() < until:
             time.sleep(0.1)
-    finally:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
     assert _statuses(instance) == ["running"] * 2
     played = play(tmp_path, "--nolock", "--rerun-incomplete", "--config", "sleep=0")
     assert played.code == 0, played.shown
@@ -140,7 +138,7 @@ def test_killed_workflow_is_lost_when_it_starts_again(tmp_path: Path) -> None:
 
 
 def _statuses(instance: Instance) -> list[str]:
-    """The status of each run, the first first."""
+    """The status of each run, the oldest first."""
     with instance.db.reading() as session:
         return list(session.scalars(select(Run.status).order_by(Run.id)))
 

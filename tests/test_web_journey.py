@@ -52,7 +52,7 @@ _LINES = {
             ],
         }
     ),
-    ".csv": f"gene,{IMAGE}\n1,2\n",
+    ".csv": f"gene,{IMAGE},{','.join(map(str, range(60)))}\n{'1,' * 61}2\n",
 }
 
 
@@ -321,7 +321,9 @@ def _kinds_of_pages(server: Server) -> list[str]:
         records.append(f"/{name[:-1]}/{rows[name][0]['uid']}")
     _, matches = server.get("/search.json?q=neuron")
     lists = ("artifacts", "runs", "transforms", "collections", "labels", "features", "storages")
+    _, table = server.get("/artifacts.json?suffix=.csv")
     return [
+        f"/artifact/{table['artifacts'][0]['uid']}",
         *("/", "/search", "/search?q=raw", "/search?q=nothingsocalled", "/instance", "/login", "/run/nothing"),
         *(f"/{name}" for name in lists),
         *(f"/run/{run}", f"/run/{failed}", f"/diff/{failed}/{run}", f"/transform/{facts['transform_uid']}"),
@@ -339,10 +341,12 @@ def test_every_kind_of_page_is_accessible(
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe").Axe()
     paths = _kinds_of_pages(server)
     problems = {}
-    with browser.new_context(base_url=server.url, color_scheme=scheme) as context:
+    size = sync_api.ViewportSize(width=1200 if scheme == "dark" else 360, height=800)
+    with browser.new_context(base_url=server.url, color_scheme=scheme, viewport=size) as context:
         page = context.new_page()
         for path in paths:
             page.goto(path)
+            _check(page)
             if path.endswith("/lineage"):
                 page.locator(".lineage-view[data-ready]").wait_for()
             for finding in axe.run(page).response["violations"]:
@@ -402,6 +406,12 @@ def test_lineage_view_expands_and_selects_by_keyboard(
         assert page.locator(".tools .count").first.inner_text() == "1 of 1"
         assert IMAGE in page.locator(".panel").inner_text()
         page.go_back()
+        step.wait_for()
+        slider = page.locator("input[type=range]")
+        slider.press("Home")
+        page.wait_for_url("**as_of=*")
+        step.wait_for(state="detached")
+        slider.press("End")
         step.wait_for()
         _move_by_the_map(page)
         with page.expect_download() as download:

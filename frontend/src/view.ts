@@ -268,8 +268,9 @@ export class View {
     if (!asOf) this.until = Date.parse(part?.dataset["until"] ?? "") || Date.now();
     else this.until ||= Date.now();
     const since = Date.parse(part?.dataset["since"] ?? "");
-    this.tools.bar.classList.toggle("timeless", !(since < this.until));
     if (since) this.tools.time.dataset["since"] ??= String(since);
+    // Before its first run a drawing has no times, and the slider leads back.
+    this.tools.bar.classList.toggle("timeless", !(Number(this.tools.time.dataset["since"]) < this.until));
     if (!asOf) this.tools.time.value = this.tools.time.max;
     this.showTime();
   }

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lamin_core.errors import LaminError, NotFound, ValidationError
+from lamin_core.errors import InvalidArgument, LaminError, NotFound, ValidationError
 from lamin_prefect import path_discovery
 from lamin_prefect.declarations import Declaration
 from lamin_prefect.file_use import FileUse, absolute
@@ -38,7 +38,7 @@ class DeclaredOutputs:
         return bool(self.declaration.outputs) or self.declaration.is_strict
 
     def paths(self) -> list[str]:
-        """The declared paths of this call. Raises `KeyError` for an unknown parameter in braces."""
+        """The declared paths of this call. Raises `InvalidArgument` for an unknown parameter in braces."""
         return path_discovery.filled(self.declaration.outputs, self.arguments)
 
     def take(self, result: Any) -> None:
@@ -49,7 +49,7 @@ class DeclaredOutputs:
         """
         try:
             paths = self.paths()
-        except (LookupError, ValueError, AttributeError):
+        except InvalidArgument:
             return
         for path, table in tables_for(paths, result).items():
             if not self.files.has_written(path):
@@ -105,7 +105,7 @@ class DeclaredOutputs:
 
 
 def filled_values(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of features, with the call's arguments in the braces of texts, as JSON. Raises `KeyError`.
+    """The values of features, with the call's arguments in the braces of texts, as JSON. Raises `InvalidArgument`.
 
     Records, which are the values of categorical features, become their names.
 
@@ -113,7 +113,9 @@ def filled_values(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> di
     {'organ': 'liver', 'rows': 3}
     """
     filled = {
-        name: value.format(**arguments) if isinstance(value, str) else _with_names(value)
+        name: path_discovery.fill(value, arguments)
+        if isinstance(value, str)
+        else _with_names(value)
         for name, value in values.items()
     }
     return parameters(filled)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from lamin_core.errors import LaminError
+from lamin_core.errors import InvalidArgument, LaminError
 from lamin_core.storage.locations import is_copy_key
 from openlineage.lamin.adapter.text_paths import may_name_a_file
 
@@ -189,9 +189,21 @@ def in_result(function: Callable[..., Any], result: Any) -> list[str]:
 
 
 def filled(templates: Iterable[str | os.PathLike[str]], arguments: Mapping[str, Any]) -> list[str]:
-    """The declared paths, with the arguments of the call in their braces. Raises `KeyError` for an unknown parameter.
+    """The declared paths, with the arguments of the call in their braces. Raises `InvalidArgument` for other braces.
 
     >>> filled(["clean/{name}.csv"], {"name": "liver"})
     ['clean/liver.csv']
     """
-    return [os.fspath(template).format(**arguments) for template in templates]
+    return [fill(os.fspath(template), arguments) for template in templates]
+
+
+def fill(template: str, arguments: Mapping[str, Any]) -> str:
+    """The text, with the arguments of the call in its braces. Raises `InvalidArgument` for other braces."""
+    try:
+        return template.format(**arguments)
+    except (LookupError, ValueError, AttributeError) as error:
+        parameters = ", ".join(f"{{{name}}}" for name in arguments) or "no parameters"
+        raise InvalidArgument(
+            f"{template!r} has braces that are not a parameter of the function (it has {parameters})",
+            hint="name a parameter, or double the braces: {{ and }}",
+        ) from error

@@ -230,7 +230,12 @@ class Recording:
         if ending.how == "abort":  # there may be no time to read more files
             return Result(inputs, outputs)
         read, written = self._files.noticed(inputs, outputs, is_complete=is_complete)
-        return Result([*inputs, *read], self._declared.annotated([*outputs, *written]))
+        outputs = [*outputs, *written]
+        return Result([*inputs, *read], self._annotated(outputs) or outputs)
+
+    @log_exceptions
+    def _annotated(self, outputs: list[Dataset]) -> list[Dataset]:
+        return self._declared.annotated(outputs)
 
     @log_exceptions
     def _close(self) -> None:

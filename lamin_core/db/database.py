@@ -121,6 +121,7 @@ class Database:
             by_module = revisions(session.connection())
         revision = by_module.pop("", None)
         self.modules = by_module
+        self.check_known(revision)
         if revision == REVISION:
             return
         shown = redact_text(self.url)
@@ -128,14 +129,17 @@ class Database:
             raise SchemaMismatch(
                 f"{shown} holds no registry", hint="lamin migrate makes its tables again"
             )
-        if revision > REVISION:
-            raise SchemaMismatch(
-                f"{shown} has schema {revision}, newer than the {REVISION} that this version knows",
-                hint="pip install --upgrade lamin-core",
-            )
         raise SchemaMismatch(
             f"{shown} has schema {revision}, older than {REVISION}", hint="lamin migrate"
         )
+
+    def check_known(self, revision: str | None) -> None:
+        """Raise `SchemaMismatch` for the revision of a newer version."""
+        if revision is not None and revision > REVISION:
+            raise SchemaMismatch(
+                f"{redact_text(self.url)} has schema {revision}, newer than the {REVISION} that this version knows",
+                hint="pip install --upgrade lamin-core",
+            )
 
     def require_file(self) -> None:
         """Raise `Unavailable` if the file of the registry is missing, for which SQLite would create an empty file."""

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from itertools import chain
 
 from sqlalchemy import literal, select, union_all
@@ -94,14 +93,21 @@ class Scope:
     limit: int = NODE_LIMIT
 
 
-def summary(session: Session, run: int, scope: Scope) -> tuple[frozenset[int], Summary | None]:
+def neighbourhood(
+    session: Session, run: int, as_of: datetime | None, *, failed: bool
+) -> Neighbourhood:
+    """What is one step around a run and its parts, which all summaries of it share: one statement."""
+    return Neighbourhood(run, bundles(session, run, as_of=as_of, failed=failed))
+
+
+def summary(
+    session: Session, run: int, scope: Scope, around: Neighbourhood
+) -> tuple[frozenset[int], Summary | None]:
     """The run and its parts, as negative numbers, and the groups one step around them.
 
-    Three statements, five where groups are expanded. The groups are None for what `aggregate` is to show: where the
+    Two statements, four where groups are expanded. The groups are None for what `aggregate` is to show: where the
     run has fewer than three parts or is linked with nothing, or where more nodes than the limit are around it.
     """
-    read = partial(bundles, session, run, as_of=scope.as_of, failed=scope.failed)
-    around = _Neighbourhood(run, read())
     nodes = around.runs.count + around.artifact_count
     if len(around.starts) < REPEATED or nodes > scope.limit or not around.members:
         return around.starts, None
@@ -111,8 +117,15 @@ def summary(session: Session, run: int, scope: Scope) -> tuple[frozenset[int], S
         if singles:
             single_runs = [-node for node in singles if node < 0]
             single_artifacts = [node for node in singles if node > 0]
-            rows = read(single_runs=single_runs, single_artifacts=single_artifacts)
-            around = _Neighbourhood(run, rows, frozenset(singles))
+            rows = bundles(
+                session,
+                run,
+                as_of=scope.as_of,
+                failed=scope.failed,
+                single_runs=single_runs,
+                single_artifacts=single_artifacts,
+            )
+            around = Neighbourhood(run, rows, frozenset(singles))
     return around.starts, around.summary(session, scope, parts)
 
 
@@ -141,7 +154,7 @@ class _Members:
         return [sign * node for rank in sorted(by_rank) for node in sorted(by_rank[rank])]
 
 
-class _Neighbourhood:
+class Neighbourhood:
     """The bundles around a run, with the links between them."""
 
     def __init__(

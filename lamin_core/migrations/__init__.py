@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lamin_core.errors import NO_INSTANCE, InstanceNotFound
 from lamin_core.instance.instance import Instance
+from lamin_core.models.module_tables import revisions
 from lamin_core.modules.deployment import apply as apply
 from lamin_core.modules.deployment import configuration as configuration
 from lamin_core.modules.deployment import deploy
@@ -27,6 +28,7 @@ def upgrade(start: Path, modules: Iterable[str] = ()) -> dict[str, str]:
     try:
         instance.db.require_file()
         with instance.db.writing() as session:
+            instance.db.check_known(revisions(session.connection()).get(""))
             # Before it was in the database, the name of an instance was in its folder.
             apply(session.connection(), uid=read_toml(located.folder / SETTINGS).get("uid"))
             deploy(session.connection(), modules)

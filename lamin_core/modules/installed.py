@@ -117,7 +117,9 @@ def open_modules(revisions: Mapping[str, str]) -> None:
             continue
         if newest != revision:
             is_older = newest is not None and revision < newest
+            has = "has no migrations" if newest is None else f"has {newest}"
+            folder = versions_folder(name).parents[1]
             raise SchemaMismatch(
-                f"the tables of module {name!r} have schema {revision}, its package has {newest}",
+                f"the tables of module {name!r} have schema {revision}, its package in {folder} {has}",
                 hint="lamin migrate" if is_older else f"upgrade the package of {name!r}",
             )

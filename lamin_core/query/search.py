@@ -162,7 +162,8 @@ class _Source:
 
     def nearly(self, words: list[str]) -> Condition:
         """The condition that all words occur, each completely or in the pieces that a typo leaves."""
-        choices = [[[word], *_pieces(word)] for word in words]
+        # A text with the whole word has its pieces, too.
+        choices = [_pieces(word) or [[word]] for word in words]
         if not self._has_fts():
             return and_(*(or_(*map(self._may_hold, choice)) for choice in choices))
         # One question to the index: it stops at the rarest piece, and lists no rows of the others.
@@ -179,10 +180,17 @@ class _Source:
     def _holds(self, piece: str) -> Condition:
         """The condition that one of the texts contains this."""
         if not self._is_indexed or len(piece) < 3:
-            return or_(*(OPERATORS["icontains"](text, piece) for text in self._columns))
+            return or_(*(self._occurs(piece, text) for text in self._columns))
         if self._dialect == "postgresql":
             return and_(self._has_trigrams(piece), self._contains(piece))
         return self._matches([[[piece]]]) if self._has_fts() else self._contains(piece)
+
+    def _occurs(self, piece: str, text: Any) -> Condition:
+        """The condition that this text contains the piece; in SQLite twice as fast by LIKE, which folds ASCII alone."""
+        if self._dialect == "sqlite" and piece.isascii():
+            pattern = re.sub(r"([\\%_])", r"\\\1", piece)
+            return text.like(f"%{pattern}%", escape="\\")  # type: ignore[no-any-return]
+        return OPERATORS["icontains"](text, piece)
 
     def _may_hold(self, pieces: list[str]) -> Condition:
         """The condition that a text contains all words, or at least their trigrams: by the index, before ranking."""

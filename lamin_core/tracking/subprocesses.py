@@ -172,12 +172,12 @@ def run_program(connect: Callable[[], Instance], program: Program, request: Aske
         arguments.record(files)
         _end(where, run, request, files, code)
     except Unavailable as error:
-        logger.warning("lineage is incomplete: %s", error)
+        logger.warning("lineage is incomplete: %s; %s", error.message, error.hint)
     return code
 
 
 def _executed_unrecorded(command: list[str], error: Unavailable) -> int:
-    logger.warning("the program is not recorded: %s", error)
+    logger.warning("the program is not recorded: %s; %s", error.message, error.hint)
     return _executed(Watched(command, {}), None)
 
 

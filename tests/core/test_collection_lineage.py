@@ -10,7 +10,7 @@ import pytest
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
 from lamin_core.lineage.view import view
-from tests.core.test_lineage_graph import statements
+from tests.support.statements import statements
 
 Write = Callable[[str, str], Path]
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import event
 
 import lamin_core as ln
 from lamin_core.errors import Conflict, InvalidArgument, ValidationError
 from lamin_core.instance.instance import Instance
 from lamin_core.models import ArtifactULabel
 from lamin_core.models.dtypes import named, parse
+from tests.support.statements import statements
 
 Write = Callable[[str, str], Path]
 
@@ -528,14 +528,9 @@ def test_ten_thousand_values_need_few_statements(artifact: ln.Artifact, instance
     names = [f"label {n}" for n in range(10_000)]
     ln.ULabel.from_values(names, create=True).save()
     ln.save([ln.Feature(name="label", dtype=ln.ULabel), ln.Feature(name="ints", dtype=list[int])])
-    statements: list[str] = []
-
-    @event.listens_for(instance.db.engine, "before_cursor_execute")
-    def _count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    artifact.features.add_values({"label": names, "ints": list(range(10_000))})
-    assert len(statements) < 20
+    with statements(instance.db) as sent:
+        artifact.features.add_values({"label": names, "ints": list(range(10_000))})
+    assert len(sent) < 20
     assert artifact.features["label"] == names
     assert artifact.features["ints"] == list(range(10_000))
     with pytest.raises(ValidationError) as caught:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from lamin_core.db.database import Database
 from lamin_core.instance.lineage_service import LineageService
@@ -18,6 +17,7 @@ from lamin_core.lineage.graph import Graph, Node, between, walk, whole
 from lamin_core.lineage.traversal import reach
 from lamin_core.models import Artifact
 from tests.support.lineage_graphs import BEGIN, Planted, Shape, plant, seen_at
+from tests.support.statements import statements
 
 Numbers = tuple[set[int], set[int]]
 """Artifacts and runs, by the numbers of a shape."""
@@ -30,20 +30,6 @@ def database(database_url: str) -> Iterator[Database]:
     new_database.create()
     yield new_database
     new_database.dispose()
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """The statements that reach the database meanwhile, without the start of transactions."""
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if not statement.startswith("BEGIN"):
-            sent.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(database.engine, "before_cursor_execute", note)
 
 
 def numbers(graph: Graph, first: Planted) -> Numbers:
@@ -315,17 +301,9 @@ def _unlimited(plan: list[str]) -> list[str]:
 
 def sql_of(database: Database, ask: Callable[[], object]) -> tuple[str, Any]:
     """The first statement that is sent meanwhile, and its parameters, as the driver gets them."""
-    sent: list[tuple[str, Any]] = []
-
-    def note(
-        _connection: object, _cursor: object, statement: str, parameters: object, *_rest: object
-    ) -> None:
-        sent.append((statement, parameters))
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    ask()
-    event.remove(database.engine, "before_cursor_execute", note)
-    return next(query for query in sent if query[0].startswith("WITH"))
+    with statements(database) as sent:
+        ask()
+    return next(query for query in sent if query.text.startswith("WITH"))
 
 
 # -- any shape

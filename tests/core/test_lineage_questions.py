@@ -21,8 +21,9 @@ from lamin_core.instance.instance import Instance
 from lamin_core.lineage.listing import ListFilter
 from lamin_core.runtime import current
 from lamin_core.runtime.timestamps import parse_time
-from tests.core.test_lineage_graph import chain, statements
+from tests.core.test_lineage_graph import chain
 from tests.support.lineage_graphs import BEGIN, Shape, plant
+from tests.support.statements import statements
 
 Write = Callable[[str, str], Path]
 

@@ -16,7 +16,7 @@ from lamin_core.db.database import Database
 from lamin_core.lineage.aggregate import BADLY, SHOWN_MEMBERS, Aggregate, aggregate
 from lamin_core.lineage.graph import Graph, walk
 from lamin_core.lineage.selection import restricted
-from lamin_core.lineage.summary import Scope, Summary, summary
+from lamin_core.lineage.summary import Scope, Summary, neighbourhood, summary
 from lamin_core.models import Artifact, Content, Run, Transform, TransformSeries
 from lamin_core.server.web.lineage_page import _steps_below, _with_steps
 from tests.support.lineage_graphs import BEGIN, Planted, Shape, plant
@@ -122,7 +122,8 @@ def test_summary_of_any_workflow_has_the_groups_of_its_graph(
             database.engine, "before_cursor_execute", lambda *args: statements.append(args[2])
         )
         scope = Scope(as_of, failed, tuple(dict.fromkeys(tokens)), most)
-        starts, counted = summary(session, first.run, scope)
+        around = neighbourhood(session, first.run, as_of, failed=failed)
+        starts, counted = summary(session, first.run, scope, around)
         assert len(statements) <= 5, statements
         nodes = _with_steps(session, first.run)
         graph = _graph(session, nodes, as_of, failed=failed)

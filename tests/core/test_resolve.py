@@ -12,7 +12,7 @@ import lamin_core as ln
 from lamin_core.errors import MultipleFound, NotFound
 from lamin_core.instance.instance import Instance
 from lamin_core.models import ArtifactSeries
-from tests.core.test_lineage_graph import statements
+from tests.support.statements import statements
 
 Write = Callable[[str, str], Path]
 

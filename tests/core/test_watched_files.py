@@ -219,6 +219,36 @@ def test_recorded_files_are_reported_on_a_terminal_but_not_in_a_log(
     assert "noted: 0 inputs, 1 output of run " in shown
 
 
+def test_copy_of_an_input_has_the_original_as_input(instance: Instance, write: Write) -> None:
+    ln.Artifact(write("raw.csv", "n\n3\n"), key="raw.csv").save()
+
+    @ln.step
+    def copy_artifact(source: ln.Artifact) -> ln.Artifact:
+        Path("a.csv").write_bytes(source.cache().read_bytes())
+        return ln.Artifact("a.csv", key="out/a.csv").save()
+
+    @ln.step
+    def copy_file() -> None:
+        Path("c.csv").write_bytes(Path("b.csv").read_bytes())
+
+    @ln.flow
+    def main() -> None:
+        copy_artifact(ln.Artifact.get(key="raw.csv"))
+        copy_file()
+
+    write("b.csv", "n\n3\n")
+    main()
+    typed("run", "cp", "c.csv", "d.csv")
+    edges = {run.name.rpartition(".")[2]: _edges(run) for run in ln.Run.all()}
+    copied = edges.pop("copy_artifact")
+    assert edges == {
+        "main": (set(), set()),
+        "copy_file": ({("b.csv", "0000")}, {("c.csv", "0000")}),
+        "cp": ({("c.csv", "0000")}, {("d.csv", "0000")}),
+    }
+    assert copied == ({("raw.csv", "0000")}, {("out/a.csv", "0000")})
+
+
 # `lamin run`.
 
 

@@ -12,7 +12,8 @@ from lamin_core.runtime.paths import spool_folder
 pytest.importorskip("prometheus_client", reason="the extra server is not installed")
 from lamin_core.server.web.site import warm
 from lamin_core.server.web.templates import environment
-from tests.support.web_registry import serve, statements
+from tests.support.statements import KEYRING, statements
+from tests.support.web_registry import serve
 
 
 def test_instance_page_shows_quick_checks_with_their_remedies(instance: Instance) -> None:
@@ -22,7 +23,7 @@ def test_instance_page_shows_quick_checks_with_their_remedies(instance: Instance
     for is_waiting in (False, True):
         if is_waiting:
             waiting.write_text("{}")
-        with statements(instance) as sent:
+        with statements(instance.db, without=KEYRING) as sent:
             health = client.get("/instance.json").json()["health"]
         assert len(sent) <= 6
         (spool,) = [row for row in health if row["check"] == "spool"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 import lamin_core as ln
 from lamin_core.instance.instance import Instance
 
 pytest.importorskip("prometheus_client", reason="the extra server is not installed")
-from tests.support.web_registry import serve, statements
+from tests.support.statements import KEYRING, statements
+from tests.support.web_registry import serve
 
 
 def _read_by(artifact: ln.Artifact, name: str) -> ln.Run:
@@ -34,13 +34,13 @@ def test_lineage_is_queried_again_only_after_a_commit(instance: Instance) -> Non
             for asking in (client, other):
                 data = asking.get(f"{path}.json?down=4&up=4").json()
                 assert run.uid in {node["uid"] for node in data["graph"]["runs"]}
-        with statements(instance) as anew:
+        with statements(instance.db, without=KEYRING) as anew:
             client.get(f"{path}?down=4&up=4")
-        with statements(instance) as again:
+        with statements(instance.db, without=KEYRING) as again:
             client.get(f"{path}?down=4&up=4&group=none")
         assert (len(again), len(anew)) == (1, 1)
         run.fail("no")
-        with statements(instance) as after:
+        with statements(instance.db, without=KEYRING) as after:
             shown = client.get(f"{path}.json?down=4&up=4").json()
         assert len(after) > 3
         assert "failed" in {node["status"] for node in shown["graph"]["runs"]}
@@ -49,10 +49,6 @@ def test_lineage_is_queried_again_only_after_a_commit(instance: Instance) -> Non
 
 def test_viewers_of_a_page_share_one_response_per_change(instance: Instance) -> None:
     client = serve(instance)
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        sent.append(statement)
 
     def shown(change: str | None) -> set[str]:
         headers = {} if change is None else {"Lamin-Change": change}
@@ -63,10 +59,9 @@ def test_viewers_of_a_page_share_one_response_per_change(instance: Instance) -> 
     for number, name in enumerate(("one.py", "two.py")):
         ln.Run(ln.Transform(key=name).save()).save()
         assert name in shown(str(10 + number))
-    event.listen(instance.db.engine, "before_cursor_execute", note)
-    assert shown("11") == shown("10") == {"one.py", "two.py"}
-    assert [statement for statement in sent if "FROM run" in statement] == []
-    event.remove(instance.db.engine, "before_cursor_execute", note)
+    with statements(instance.db, without=KEYRING) as sent:
+        assert shown("11") == shown("10") == {"one.py", "two.py"}
+    assert [statement for statement in sent if "FROM run" in statement.text] == []
     ln.Run(ln.Transform(key="three.py").save()).save()
     assert "three.py" not in shown("11")  # nobody was told of the third yet
     assert "three.py" in shown(None)  # whoever opens the page sees what is there

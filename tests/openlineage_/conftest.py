@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from starlette.testclient import TestClient
 from lamin_core.db.database import Database
 from lamin_core.instance.instance import Instance
 from lamin_core.runtime import current
-from openlineage.lamin.emit.events import Job, Run
+from openlineage.lamin.emit.events import Job, Run, complete
 
 T = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -29,6 +30,17 @@ def run_of(number: int, name: str, parent: Run | None = None, **more: object) ->
     job = Job("test", name, "rule", source=f"code of {name}", language="python")
     run_id = f"00000000-0000-7000-8000-{number:012d}"
     return Run(run_id, job, "test", "1.0", parent=above, root=above, **more)  # type: ignore[arg-type]
+
+
+def padded_event(number: int, padding: str = "") -> bytes:
+    """The body of a request with the end of a run, made larger by this text."""
+    event = complete(run_of(number, f"job{number}"), at(number))
+    event["run"]["facets"]["padding"] = {
+        "_producer": "urn:x",
+        "_schemaURL": "urn:x",
+        "text": padding,
+    }
+    return json.dumps(event).encode()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,23 +13,12 @@ from sqlalchemy import text
 
 from lamin_core.db.database import Database
 from lamin_core.instance.instance import Instance
-from openlineage.lamin.emit.events import complete
 from tests.support.servers import BATCH, EVENT, Server
 
-from .conftest import at, locked, run_of
+from .conftest import locked, padded_event
 
 if TYPE_CHECKING:
     from tests.conftest import Postgres
-
-
-def _event(number: int, padding: str = "") -> bytes:
-    event = complete(run_of(number, f"job{number}"), at(number))
-    event["run"]["facets"]["padding"] = {
-        "_producer": "urn:x",
-        "_schemaURL": "urn:x",
-        "text": padding,
-    }
-    return json.dumps(event).encode()
 
 
 def test_locked_database_answers_retry_later_and_recovers(
@@ -40,7 +28,7 @@ def test_locked_database_answers_retry_later_and_recovers(
         with locked(on_sqlite):
             begin = time.monotonic()
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-            connection.request("POST", EVENT, _event(1))
+            connection.request("POST", EVENT, padded_event(1))
             answer = connection.getresponse()
             assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
             assert (
@@ -48,8 +36,8 @@ def test_locked_database_answers_retry_later_and_recovers(
             )  # before OpenLineage's clients give up by themselves
             connection.close()
             assert server.get("/healthz")[0] == 200
-        assert server.post(_event(1))[0] == 201
-        assert server.post(_event(2))[0] == 201
+        assert server.post(padded_event(1))[0] == 201
+        assert server.post(padded_event(2))[0] == 201
         assert server.runs() == {"job1": "completed", "job2": "completed"}
 
 
@@ -60,19 +48,21 @@ def test_full_disk_loses_no_acknowledged_event_and_recovers(
     with Server(in_tmp_path) as server:
         assert server.process is not None
         process = psutil.Process(server.process.pid)
-        assert server.post(_event(0))[0] == 201
+        assert server.post(padded_event(0))[0] == 201
         # The system lets this process write no file beyond this size: to SQLite, the disk is full.
         largest = max(file.stat().st_size for file in (in_tmp_path / ".lamin").iterdir())
         hard = process.rlimit(psutil.RLIMIT_FSIZE)[1]
         process.rlimit(psutil.RLIMIT_FSIZE, (largest + 600_000, hard))
         for number in range(1, 100):
-            status, answer = server.post(_event(number, "x" * 20_000))
+            status, answer = server.post(padded_event(number, "x" * 20_000))
             if status != 201:
                 break
             acknowledged.append(f"job{number}")
         assert status == 503, answer
         assert len(acknowledged) > 2
-        batch = b"[" + _event(200, "x" * 500_000) + b"," + _event(201, "x" * 500_000) + b"]"
+        batch = (
+            b"[" + padded_event(200, "x" * 500_000) + b"," + padded_event(201, "x" * 500_000) + b"]"
+        )
         assert server.post(batch, BATCH)[0] == 503
         process.rlimit(psutil.RLIMIT_FSIZE, (hard, hard))
         assert server.post(batch, BATCH)[0] == 200
@@ -94,16 +84,16 @@ def test_database_connection_is_restored_after_an_outage(
         def say(statement: str) -> None:
             admin.execute(statement.encode())
 
-        assert server.post(_event(1))[0] == 201
+        assert server.post(padded_event(1))[0] == 201
         say(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         say(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
         for _ in range(3):
-            assert server.post(_event(2))[0] == 503
+            assert server.post(padded_event(2))[0] == 503
         say(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        assert server.post(_event(2))[0] == 201
+        assert server.post(padded_event(2))[0] == 201
         # A connection that broke while nobody looked costs no event.
         say(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-        assert _until_stored(server, _event(3)) <= 2
+        assert _until_stored(server, padded_event(3)) <= 2
         assert server.runs() == {"job1": "completed", "job2": "completed", "job3": "completed"}
 
 

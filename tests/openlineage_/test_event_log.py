@@ -22,6 +22,7 @@ from openlineage.lamin.receive.parse import parse
 from openlineage.lamin.receive.quarantine import quarantined_events, retry
 from openlineage.lamin.receive.rebuild import rebuild
 from openlineage.lamin.validation.lint import lint_log
+from tests.support.statements import statements
 
 from .conftest import at, run_of
 
@@ -186,37 +187,26 @@ def test_lint_log_accepts_adapter_events_and_names_invalid_ones(instance: Instan
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_batch_takes_as_many_statements_as_one_event(instance: Instance, count: int) -> None:
-    from sqlalchemy import event as sql
-
     reference = Dataset("file", "/x/ref.fa", "1" * 64, "blake3", 1)
     runs = [run_of(n + 1, f"job {n % 3}") for n in range(count)]
     ingest(instance.db, [parse(start(run, at(n), [reference])) for n, run in enumerate(runs)])
-    statements = [0]
-    sql.listen(
-        instance.db.engine,
-        "before_cursor_execute",
-        lambda *_: statements.append(statements.pop() + 1),
-    )
     ended = [
         complete(run, at(100 + n), [reference], [Dataset("file", f"/x/{n}")])
         for n, run in enumerate(runs)
     ]
-    ingest(instance.db, map(parse, ended))
-    assert statements[0] <= 25
+    with statements(instance.db) as sent:
+        ingest(instance.db, map(parse, ended))
+    assert len(sent) <= 25
 
 
 def test_ingest_of_one_event_takes_few_statements(instance: Instance) -> None:
     """PostgreSQL's sequences are asked one by one. Three ask what was moved and what was deleted for good."""
-    from sqlalchemy import event as sql
-
-    taken: list[int] = []
 
     def cost(event: Event) -> int:
-        taken.clear()
-        ingest(instance.db, [parse(event)])
-        return len(taken)
+        with statements(instance.db) as sent:
+            ingest(instance.db, [parse(event)])
+        return len(sent)
 
-    sql.listen(instance.db.engine, "before_cursor_execute", lambda *_: taken.append(1))
     reference, workflow = Dataset("file", "/x/ref.fa", "1" * 64, "blake3", 1), run_of(1, "workflow")
     costs = []
     for n in range(2, 5):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import event as sqlalchemy_event
 from starlette.testclient import TestClient
 
-from lamin_core.db.database import Database
 from lamin_core.instance.instance import Instance
 from openlineage.lamin.emit.events import Dataset, complete, start
 from openlineage.lamin.http.queries import QUESTIONS
 from openlineage.lamin.receive.ingest import ingest
 from openlineage.lamin.receive.parse import parse
 from tests.support.read_api_events import RAW, ask, client_of, edges, within
+from tests.support.statements import KEYRING, statements
 
 from .conftest import at, run_of
 
@@ -143,20 +140,6 @@ def test_requests_open_no_path_and_no_connection(client: TestClient) -> None:
     ] == []
 
 
-@contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that are executed meanwhile; those of the keyring come once in a while, whoever asks."""
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith(("BEGIN", "PRAGMA")) and "api_key" not in statement:
-            statements.append(statement)
-
-    sqlalchemy_event.listen(database.engine, "before_cursor_execute", note)
-    yield statements
-    sqlalchemy_event.remove(database.engine, "before_cursor_execute", note)
-
-
 def _wide(width: int) -> list[dict[str, Any]]:
     """A flow of so many tasks, each with so many files; every job has two runs."""
     flow = run_of(1, "flow")
@@ -200,9 +183,9 @@ def test_number_of_statements_does_not_grow_with_the_answer(instance: Instance) 
     ingest(instance.db, map(parse, _wide(12)))
     counts = {}
     for path in LIMITS:
-        with counted(instance.db) as statements:
+        with statements(instance.db, without=["PRAGMA", *KEYRING]) as sent:
             assert client.get(f"/api/v1{path}").status_code == 200
-        counts[path] = len(statements)
+        counts[path] = len(sent)
     assert {path: count for path, count in counts.items() if count > LIMITS[path]} == {}
 
 

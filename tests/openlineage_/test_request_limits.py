@@ -31,7 +31,7 @@ from openlineage.lamin.testing.engine_run import served as serving_here
 from tests.support.malformed_events import mutants
 from tests.support.servers import BATCH, EVENT, Server, post
 
-from .conftest import at, run_of
+from .conftest import at, padded_event, run_of
 
 MB = 1 << 20
 
@@ -114,16 +114,6 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _event(number: int, padding: str = "") -> bytes:
-    event = complete(run_of(number, f"job{number}"), at(number))
-    event["run"]["facets"]["padding"] = {
-        "_producer": "urn:x",
-        "_schemaURL": "urn:x",
-        "text": padding,
-    }
-    return json.dumps(event).encode()
-
-
 def _gzip(body: bytes) -> dict[str, bytes | str]:
     return {"body": gzip.compress(body), "Content_Encoding": "gzip"}
 
@@ -131,33 +121,39 @@ def _gzip(body: bytes) -> dict[str, bytes | str]:
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        ({"body": _event(1)}, 201),
-        ({"body": _event(1), "Content_Type": "text/plain"}, 201),
-        ({"body": _event(1), "Content_Type": "application/x-www-form-urlencoded"}, 201),
-        ({"body": _event(1), "Content_Type": "application/json; charset=latin-1"}, 201),
-        ({"body": _event(1), "Content_Encoding": "identity"}, 201),
-        (_gzip(_event(2)), 201),
+        ({"body": padded_event(1)}, 201),
+        ({"body": padded_event(1), "Content_Type": "text/plain"}, 201),
+        ({"body": padded_event(1), "Content_Type": "application/x-www-form-urlencoded"}, 201),
+        ({"body": padded_event(1), "Content_Type": "application/json; charset=latin-1"}, 201),
+        ({"body": padded_event(1), "Content_Encoding": "identity"}, 201),
+        (_gzip(padded_event(2)), 201),
         (
             {
-                "body": gzip.compress(_event(3)[:50]) + gzip.compress(_event(3)[50:]),
+                "body": gzip.compress(padded_event(3)[:50]) + gzip.compress(padded_event(3)[50:]),
                 "Content_Encoding": "gzip",
             },
             201,
         ),
-        ({"body": gzip.compress(_event(4)), "Content_Encoding": "GZIP"}, 201),
-        ({"body": gzip.compress(_event(5))[:-9], "Content_Encoding": "gzip"}, 400),
-        ({"body": gzip.compress(_event(5)) + b"more", "Content_Encoding": "gzip"}, 400),
-        ({"body": zlib.compress(_event(5)), "Content_Encoding": "gzip"}, 400),
+        ({"body": gzip.compress(padded_event(4)), "Content_Encoding": "GZIP"}, 201),
+        ({"body": gzip.compress(padded_event(5))[:-9], "Content_Encoding": "gzip"}, 400),
+        ({"body": gzip.compress(padded_event(5)) + b"more", "Content_Encoding": "gzip"}, 400),
+        ({"body": zlib.compress(padded_event(5)), "Content_Encoding": "gzip"}, 400),
         ({"body": b"", "Content_Encoding": "gzip"}, 400),
-        ({"body": gzip.compress(_event(5)), "Content_Encoding": "br"}, 415),
-        ({"body": gzip.compress(gzip.compress(_event(5))), "Content_Encoding": "gzip, gzip"}, 415),
-        ({"body": b"[" + _event(6) + b"]", "path": BATCH}, 200),
+        ({"body": gzip.compress(padded_event(5)), "Content_Encoding": "br"}, 415),
+        (
+            {
+                "body": gzip.compress(gzip.compress(padded_event(5))),
+                "Content_Encoding": "gzip, gzip",
+            },
+            415,
+        ),
+        ({"body": b"[" + padded_event(6) + b"]", "path": BATCH}, 200),
         ({"body": b"[]", "path": BATCH}, 200),
         ({"body": b" [ ] ", "path": BATCH}, 200),
-        ({"body": b"[" + _event(7), "path": BATCH}, 400),
-        ({"body": b"[" + _event(7) + b",]", "path": BATCH}, 400),
-        ({"body": b"[" + _event(7) + b"] x", "path": BATCH}, 400),
-        ({"body": _event(7), "path": BATCH}, 400),
+        ({"body": b"[" + padded_event(7), "path": BATCH}, 400),
+        ({"body": b"[" + padded_event(7) + b",]", "path": BATCH}, 400),
+        ({"body": b"[" + padded_event(7) + b"] x", "path": BATCH}, 400),
+        ({"body": padded_event(7), "path": BATCH}, 400),
         ({"body": b"", "path": BATCH}, 400),
     ],
     ids=range(22),
@@ -171,7 +167,7 @@ def test_each_kind_of_request_has_its_status(
 
 
 def test_truncated_long_array_stores_nothing(shared: Server) -> None:
-    events = [_event(20_000 + number) for number in range(1200)]
+    events = [padded_event(20_000 + number) for number in range(1200)]
     before = shared.counts()['lamin_events_total{outcome="taken"}']
     assert shared.post(b"[" + b",".join(events) + b",{", BATCH)[0] == 400
     assert shared.counts()['lamin_events_total{outcome="taken"}'] == before
@@ -223,7 +219,7 @@ def test_gzip_bomb_is_refused_with_little_memory(shared: Server) -> None:
     deflate = zlib.compressobj(9, wbits=31)
     bomb = b"".join(deflate.compress(b" " * MB) for _ in range(1024)) + deflate.flush()
     assert len(bomb) < 1.1 * MB
-    shared.post(_event(8))
+    shared.post(padded_event(8))
     with _highest(shared) as extra:
         assert shared.post(bomb, Content_Encoding="gzip")[0] == 413
         assert shared.post(bomb, BATCH, Content_Encoding="gzip")[0] == 413
@@ -248,10 +244,10 @@ def _nested(number: int, size: int) -> bytes:
 
 
 def test_largest_batch_is_accepted_with_little_memory(shared: Server) -> None:
-    batch = [_event(30_000 + number, "x" * 30_000) for number in range(1000)]
+    batch = [padded_event(30_000 + number, "x" * 30_000) for number in range(1000)]
     whole = b"[" + b",".join(batch) + b"]"
     assert 0.85 * MAX_BODY < len(whole) < MAX_BODY
-    shared.post(_event(8))
+    shared.post(padded_event(8))
     with _highest(shared) as extra:
         assert shared.post(whole, BATCH)[1]["summary"]["successful"] == 1000
     assert extra[0] < 150 * MB
@@ -303,7 +299,7 @@ def test_five_hundred_incomplete_requests_do_not_delay_others(shared: Server) ->
             )
         begin = time.perf_counter()
         for number in range(20):
-            assert shared.post(_event(100 + number))[0] == 201
+            assert shared.post(padded_event(100 + number))[0] == 201
         assert (time.perf_counter() - begin) / 20 < 0.5
     finally:
         for client in idle:
@@ -325,11 +321,13 @@ def test_pause_between_requests_of_a_connection_does_not_close_it(impatient: int
 
 
 @pytest.mark.parametrize(
-    "event", [_event(9, "x" * (31 * MB)), _nested(10, 31 * MB)], ids=["one text", "many objects"]
+    "event",
+    [padded_event(9, "x" * (31 * MB)), _nested(10, 31 * MB)],
+    ids=["one text", "many objects"],
 )
 def test_single_event_may_be_as_large_as_a_body(shared: Server, event: bytes) -> None:
     assert 0.8 * MAX_BODY < len(event) < MAX_BODY
-    shared.post(_event(8))
+    shared.post(padded_event(8))
     with _highest(shared) as extra:
         assert shared.post(event)[0] == 201
     # A server by itself needs 128 MB more; the heap of one that has served the tests before, up to 154.
@@ -347,7 +345,7 @@ def test_batch_of_a_million_cheap_items_is_refused_with_little_memory(
     shared: Server, item: bytes
 ) -> None:
     body = gzip.compress(b"[" + b",".join([item] * 1_000_000) + b"]")
-    shared.post(_event(8))
+    shared.post(padded_event(8))
     with _highest(shared) as extra:
         status, answer = shared.post(body, BATCH, Content_Encoding="gzip")
     assert (status, answer["hint"].startswith("send fewer events at once")) == (413, True)
@@ -360,7 +358,7 @@ def test_event_of_millions_of_nested_arrays_is_refused_with_little_memory(
 ) -> None:
     nested = b'{"x":[[' + b",".join([b"[]"] * 5_000_000) + b"]]}"
     body = gzip.compress(nested if path == EVENT else b"[" + nested + b"]", 1)
-    shared.post(_event(8))
+    shared.post(padded_event(8))
     with _highest(shared) as extra:
         status, answer = shared.post(body, path, Content_Encoding="gzip")
     assert status == 413
@@ -369,7 +367,7 @@ def test_event_of_millions_of_nested_arrays_is_refused_with_little_memory(
 
 
 def test_brackets_inside_a_string_do_not_count_as_arrays(shared: Server) -> None:
-    event = _event(40, '[{"' * 700_000)
+    event = padded_event(40, '[{"' * 700_000)
     assert shared.post(event)[0] == 201
 
 
@@ -377,9 +375,9 @@ def test_batch_with_too_many_verdicts_is_refused_and_accepted_in_smaller_batches
     shared: Server,
 ) -> None:
     events = [
-        _event(41),
+        padded_event(41),
         *(b'{"run": {}, "n": %d}' % number for number in range(6_000)),
-        _event(42),
+        padded_event(42),
     ]
     status, answer = shared.post(b"[" + b",".join(events) + b"]", BATCH)
     assert status == 413
@@ -394,7 +392,7 @@ def test_batch_with_too_many_verdicts_is_refused_and_accepted_in_smaller_batches
 
 
 def test_http_sink_reports_which_events_of_a_batch_were_refused(shared: Server) -> None:
-    lines = [_event(50_000 + number) for number in range(400)]
+    lines = [padded_event(50_000 + number) for number in range(400)]
     lines[7] = lines[398] = b"3"
     sink = HttpSink(shared.url + EVENT, timeout=20)
     with pytest.raises(PermanentRejection) as caught:
@@ -468,7 +466,7 @@ def _whole_answer(client: socket.socket) -> bytes:
 def test_small_event_is_accepted_while_other_bodies_stall(shared: Server) -> None:
     with _stalled(shared.port):
         for number in range(60, 70):
-            assert shared.post(_event(number))[0] == 201
+            assert shared.post(padded_event(number))[0] == 201
 
 
 def test_stalled_body_is_answered_with_408_and_frees_its_memory(waiting: int) -> None:
@@ -477,7 +475,7 @@ def test_stalled_body_is_answered_with_408_and_frees_its_memory(waiting: int) ->
             assert _whole_answer(client).startswith(
                 b"HTTP/1.1 408 "
             )  # and the connection is closed
-        assert post(waiting, _event(70, "x" * MB))[0] == 201
+        assert post(waiting, padded_event(70, "x" * MB))[0] == 201
 
 
 def test_body_sent_byte_by_byte_counts_as_stalled(waiting: int) -> None:
@@ -494,7 +492,7 @@ def test_body_sent_byte_by_byte_counts_as_stalled(waiting: int) -> None:
 
 
 def test_slow_but_steady_body_is_accepted(waiting: int) -> None:
-    event = _event(71, "x" * 400_000)
+    event = padded_event(71, "x" * 400_000)
     with socket.create_connection(("127.0.0.1", waiting), timeout=30) as client:
         client.sendall(_LARGE_HEAD.replace(b"%d" % MAX_BODY, b"%d" % len(event)))
         for start_ in range(0, len(event), 80_000):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from sqlalchemy import event
 from starlette.testclient import TestClient
 
 import lamin_core as ln
@@ -143,17 +140,3 @@ def _files() -> dict[str, bytes]:
         ".ipynb": json.dumps({"cells": cells}).encode(),
         ".md": f"# {hostile}\n".encode(),
     }
-
-
-@contextmanager
-def statements(instance: Instance) -> Iterator[list[str]]:
-    """The SQL statements that are sent meanwhile, without the server's own look at its keys and at lost runs."""
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if "FROM api_key" not in statement:
-            sent.append(statement)
-
-    event.listen(instance.db.engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(instance.db.engine, "before_cursor_execute", note)

@@ -31,7 +31,7 @@ from lamin_core.lineage.aggregate import (
 )
 from lamin_core.lineage.graph import Graph, uncollected, walk
 from lamin_core.lineage.selection import Expression, parse, restricted, selected
-from lamin_core.lineage.summary import Scope, Summary, summary
+from lamin_core.lineage.summary import Neighbourhood, Scope, Summary, neighbourhood, summary
 from lamin_core.lineage.view import artifact_view, view
 from lamin_core.models import (
     Artifact,
@@ -122,6 +122,9 @@ class _Recent:
     def __init__(self, engine: Engine) -> None:
         self.watch = CommitWatch(engine)
         self.steps = RecentGraphs[tuple[int, ...]](len)
+        self.neighbourhoods = RecentGraphs[Neighbourhood](
+            lambda around: len(around.starts) + around.artifact_count
+        )
         self.summaries = RecentGraphs[tuple[frozenset[int], Summary | None]](
             lambda item: len(item[0])
         )
@@ -175,7 +178,7 @@ def run_lineage(session: Session, *, uid: str, **options: object) -> Data:
     scope = Scope(
         chosen.as_of, chosen.failed == "on", chosen.expand, chosen.boxes, _LISTED, WORKFLOW_LIMIT
     )
-    read = partial(_summary, session, identity, scope)
+    read = partial(_summary, session, identity, version, scope)
     starts, drawn = recent.summaries.read((identity, scope), version, read)
     start = replace(start, nodes=tuple(sorted(starts, reverse=True)))
     if drawn is None:
@@ -183,9 +186,14 @@ def run_lineage(session: Session, *, uid: str, **options: object) -> Data:
     return _summarized(session, start, chosen, drawn)
 
 
-def _summary(session: Session, run: int, scope: Scope) -> tuple[frozenset[int], Summary | None]:
+def _summary(
+    session: Session, run: int, version: str | None, scope: Scope
+) -> tuple[frozenset[int], Summary | None]:
+    recent = _recent(session)
+    read = partial(neighbourhood, session, run, scope.as_of, failed=scope.failed)
     with uncollected():
-        return summary(session, run, scope)
+        around = recent.neighbourhoods.read((run, scope.as_of, scope.failed), version, read)
+        return summary(session, run, scope, around)
 
 
 def _summarized(session: Session, start: Start, options: Options, drawn: Summary) -> Data:

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from lamin_core.db.database import Database
 from lamin_core.lineage.graph import walk
-from lamin_core.lineage.summary import Scope, summary
+from lamin_core.lineage.summary import neighbourhood
 from lamin_core.runtime.registry_modules import load_modules
 from lamin_core.server.api_keys import Keyring
 from lamin_core.server.middleware import COOKIE
@@ -89,7 +89,7 @@ def warm(database: Database) -> None:
     try:
         with database.reading() as session:
             walk(session, artifacts=[0], up=1, down=1)
-            summary(session, 0, Scope())
+            neighbourhood(session, 0, None, failed=True)
     except Exception as error:  # the first visitor gets the error
         logger.debug("the lineage could not be prepared: %s", error)
     highlighted("", "rule")

@@ -8,8 +8,8 @@
 
 `execute` plays one of these. `chain` makes `a.txt`, `b.txt`, `c.txt` from `input.txt` in the steps
 `first`, `second`, `third`. `fan_out` has the steps `split`, three times `work`, and `gather`. In
-`failing` the step `good` is followed by `bad`, which says "no such luck" and fails. The step `tell`
-of `params` has `alpha=3` and `label="x y"`.
+`failing` the step `good`, which copies `input.txt` to `good.txt`, is followed by `bad`, which says
+"no such luck" and fails. The step `tell` of `params` has `alpha=3` and `label="x y"`.
 """
 
 from __future__ import annotations
@@ -205,6 +205,16 @@ class AdapterContract(ABC):
             if e["run"]["runId"] == bad["external_id"] and e["eventType"] == "FAIL"
         ]
         assert events[0]["run"]["facets"]["errorMessage"]["message"]
+
+    def test_copy_of_an_input_has_the_original_as_input(self, failing: Performance) -> None:
+        """Equal content makes no file the other: `good.txt` is an unchanged copy, which the next step reads."""
+        good, bad = failing.step("good"), failing.step("bad")
+        contents = {Path(file["path"]).name: file["hash"] for file in failing.view["artifacts"]}
+        assert contents["input.txt"] == contents["good.txt"]
+        copies = {"input.txt", "good.txt"}
+        assert failing.files(good, "input") & copies == {"input.txt"}, failing.explained()
+        assert failing.files(good, "output") & copies == {"good.txt"}, failing.explained()
+        assert failing.files(bad, "input") & copies == {"good.txt"}, failing.explained()
 
     def test_parameters_keep_their_types(self, params: Performance) -> None:
         """The runs of the step, or of its workflow if the engine has only those."""

@@ -9,7 +9,7 @@ from lamin_prefect import flow, task
 @task
 def good(source: Path) -> Path:
     target = Path("good.txt")
-    target.write_text(source.read_text() + "good\n")
+    target.write_text(source.read_text())
     return target
 
 
