@@ -20,7 +20,10 @@ LaminError
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what every short command imports first does without pathlib
+    from pathlib import Path
 
 
 class Hint(str):
@@ -130,12 +133,10 @@ class ReadOnly(Unavailable):
 class UntrustedInstance(Unavailable):
     """The instance that was found is not the user's own, and the user has not allowed it.
 
-    `folder` is its `.lamin` folder.
+    `folder` is its `.lamin` folder; None where there is none yet.
     """
 
-    def __init__(
-        self, message: str, hint: str | None = None, folder: Path = Path(".lamin")
-    ) -> None:
+    def __init__(self, message: str, hint: str | None = None, folder: Path | None = None) -> None:
         super().__init__(message, hint)
         self.folder = folder
 

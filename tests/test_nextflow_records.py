@@ -239,11 +239,11 @@ def test_file_modified_after_the_run_has_no_content(launch: Path) -> None:
     [
         ("absent", None, "there is no '.*absent'"),
         ("empty/", None, "no finished run of Nextflow is recorded"),
-        ("notes.txt", "hello\tworld\n", "is no trace of Nextflow: it has no columns hash"),
+        ("notes.txt", "hello\tworld\n", "is not a trace of Nextflow: it has no columns hash"),
         ("trace.txt", "task_id\thash\tname\tstatus\n", "has no task in it"),
-        ("ro-crate-metadata.json", '{"@graph": [', "is no whole RO-Crate"),
+        ("ro-crate-metadata.json", '{"@graph": [', "is not a complete RO-Crate"),
         ("ro-crate-metadata.json", '{"@graph": []}', "describes no run of Nextflow"),
-        (".nextflow.log", "Nov-30 10:17", "is no trace"),
+        (".nextflow.log", "Nov-30 10:17", "is not a trace"),
     ],
 )
 def test_invalid_record_path_is_one_clear_error(

@@ -39,7 +39,7 @@ def _options(rest: list[str]) -> list[str]:
     options, others = parser.parse_known_args(rest)
     out = options.out or HERE / "results" / f"{options.backend}.json"
     out.parent.mkdir(exist_ok=True)
-    python = options.python
+    python = os.path.abspath(options.python)  # workloads change the folder; a link stays one
     if options.backend == "lamin_core":
         os.environ["PATH"] = os.pathsep.join([str(Path(python).parent), os.environ["PATH"]])
         python = str(HERE / "workload.py")

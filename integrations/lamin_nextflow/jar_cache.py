@@ -49,7 +49,7 @@ def locked(program: str) -> tuple[Jar, ...]:
     lock = LOCKS / f"{program}.txt"
     if not lock.is_file():
         programs = ", ".join(sorted(path.stem for path in LOCKS.glob("*.txt")))
-        raise NotFound(f"{program} is not one that can be fetched", hint=f"known are: {programs}")
+        raise NotFound(f"{program} cannot be fetched", hint=f"one of {programs}")
     return tuple(_jar(line) for line in lock.read_text().splitlines())
 
 

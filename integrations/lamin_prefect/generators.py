@@ -27,7 +27,7 @@ _wrappers: set[CodeType] = set()
 
 
 def watched(function: Any, kind: Kind) -> Any:
-    """The function, with its items recorded if it is a generator; the same function if it is none, or watched already.
+    """The function, with its items recorded if it is a generator that is not recorded yet; else the same function.
 
     To Prefect and to `inspect` it looks like the original: name, file, signature, globals, kind.
     """

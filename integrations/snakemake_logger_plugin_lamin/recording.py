@@ -97,7 +97,9 @@ class Recording:
         try:
             self._take_children(Children(workflow, root))
         except Exception as error:  # the jobs are recorded all the same
-            logger.warning("jobs are not told of their runs: %s: %s", type(error).__name__, error)
+            logger.warning(
+                "programs of jobs do not know their runs: %s: %s", type(error).__name__, error
+            )
         if self._thread is None:
             sink = default_sink()
             late = LateDigests(self._contents, self._queue.put)

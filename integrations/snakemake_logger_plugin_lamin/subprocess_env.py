@@ -139,7 +139,9 @@ def _telling(
     try:
         ours = get_environment()
     except Exception as error:  # the job runs without; what it reads and writes is the workflow's
-        logger.warning("a job is not told of its run: %s: %s", type(error).__name__, error)
+        logger.warning(
+            "the program of a job does not know its run: %s: %s", type(error).__name__, error
+        )
         return options
     if not ours:
         return options

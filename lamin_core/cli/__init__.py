@@ -259,7 +259,7 @@ def _show_usage(error: click.ClickException) -> int:
     echo(text.getvalue(), nl=False, err=True)
     if isinstance(error, click.NoSuchOption) and not error.possibilities:
         command = error.ctx.command_path if error.ctx is not None else "lamin COMMAND"
-        echo(f"A name that begins with a dash stands behind `--`: {command} -- -NAME", err=True)
+        echo(f"Put `--` before a name that begins with a dash: {command} -- -NAME", err=True)
     return error.exit_code
 
 

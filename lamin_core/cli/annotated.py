@@ -104,7 +104,7 @@ def _value(text: str) -> object:
     """
     if not text:
         raise InvalidArgument(
-            "a feature is compared with nothing", hint='--feature "temperature>20"'
+            "the value of the comparison is missing", hint='--feature "temperature>20"'
         )
     try:
         value: object = json.loads(text)

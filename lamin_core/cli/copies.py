@@ -18,7 +18,7 @@ def copied(source: Path, target: Path, *, force: bool) -> Path:
     """
     path = target / source.name if target.is_dir() and not source.is_dir() else target
     if os.path.lexists(path) and not force:
-        raise Conflict(f"{str(path)!r} is there already", hint="--force writes over it")
+        raise Conflict(f"{str(path)!r} already exists", hint="--force replaces it")
     if path.exists() and path.samefile(source):
         return path
     if source.is_dir():

@@ -68,7 +68,7 @@ def chosen_file(file: Path | None, html: Path | None) -> Path | None:
     if html is None:
         return file
     if file is not None:
-        raise InvalidArgument("one file, not two", hint=f"--html {html}, or -o {file}")
+        raise InvalidArgument("two files for one drawing", hint=f"--html {html}, or -o {file}")
     if html.suffix.lower() != ".html":
         raise InvalidArgument(
             f"not the name of an HTML file: {html.name!r}", hint=f"--html {html.stem}.html"

@@ -24,7 +24,7 @@ def print_lines(graph: Graph, lines: Iterable[Line]) -> None:
 
 
 def terminal_width() -> int | None:
-    """The columns of the terminal; None where standard output is none, such as a pipe or a file."""
+    """The columns of the terminal; None where standard output is not a terminal, such as a pipe or a file."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

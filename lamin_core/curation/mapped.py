@@ -286,7 +286,7 @@ class MappedCollection:
         keys = self.obs_keys if encode_labels is True else _listed(encode_labels or None)
         if wrong := [key for key in keys if key not in self.obs_keys]:
             raise InvalidArgument(
-                f"to be encoded, but not asked for: {wrong}",
+                f"encode_labels has columns that obs_keys lacks: {wrong}",
                 hint=f"obs_keys={[*self.obs_keys, *wrong]}",
             )
         for key in keys:

@@ -169,7 +169,7 @@ class Database:
 
 
 # Of the errors a driver knows, those that say nothing about our statements ("DatabaseError": the
-# file is none).
+# file is not a database).
 _OUT_OF_REACH = {"OperationalError", "InterfaceError", "DatabaseError"}
 _TOO_LONG_FOR_AN_INDEX = "54000"
 _OUT_OF_RANGE = "22003"

@@ -48,7 +48,7 @@ def compile_regex(pattern: str) -> re2._Regexp:
 
 def _unsupported(pattern: str, reason: str) -> InvalidArgument:
     return InvalidArgument(
-        f"{pattern[:_SHOWN]!a} is no regular expression that RE2 supports: {reason}",
+        f"RE2 does not support the regular expression {pattern[:_SHOWN]!a}: {reason}",
         hint=r"write it without \1, (?=...), (?<=...), (?>...), a++ and x{2000};"
         r" the end of the text is $ or \z",
     )

@@ -515,7 +515,7 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def _check_value(cls, field: str, value: object) -> None:
-        """Raise `InvalidArgument` for a value of this field that is none of the known ones."""
+        """Raise `InvalidArgument` for a value that this field cannot have."""
 
     def _repr_html_(self) -> str:
         """The fields that are columns and not long, as notebooks show them."""

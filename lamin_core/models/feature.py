@@ -151,7 +151,7 @@ Param = Feature
 
 
 def checked_dtype(dtype: object) -> str:
-    """Return the name of the type. Raises `InvalidArgument` for what is none, or names a registry that is none."""
+    """Return the name of the type. Raises `InvalidArgument` for anything else, or the name of an unknown registry."""
     kind = named(dtype)
     for option in kind.options:
         registry_called(option.registry)

@@ -249,7 +249,7 @@ def checked_arguments(
 
     Raises:
         NotHere: An argument of LaminDB asks for what is done otherwise here.
-        InvalidArgument: It is none of either.
+        InvalidArgument: It is neither.
     """
     hints, renamed = ARGUMENTS.get(registry, {}), RENAMED.get(registry, {})
     result = {}
@@ -280,7 +280,7 @@ def check_options(function: str, options: Mapping[str, object]) -> None:
 
     Raises:
         NotHere: An argument of LaminDB asks for what is done otherwise here.
-        InvalidArgument: It is none of either.
+        InvalidArgument: It is neither.
     """
     hints = OPTIONS.get(function, {})
     for name, value in options.items():

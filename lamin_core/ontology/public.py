@@ -28,7 +28,7 @@ V = TypeVar("V")
 _NOT_SHOWN = ("is_obsolete", "replaced_by")
 _COMPARED = ("description", "synonyms", "parents")
 _NEAR = 3
-"""Names that are offered for one that is none."""
+"""Names that are suggested for an unknown name."""
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,7 @@ def _members(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def members(text: io.TextIOBase) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the members of a JSON object, one after another. Raises `ValueError` for what is none.
+    """Yield the members of a JSON object, one after another. Raises `ValueError` for anything else.
 
     >>> list(members(io.StringIO('{"a": {"n": 1}, "b": {}}')))
     [('a', {'n': 1}), ('b', {})]

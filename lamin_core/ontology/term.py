@@ -72,7 +72,7 @@ class Term(Synonymous, Named, Trashable):
                 `Source`; by default the newest of the first.
 
         Raises `MissingExtra` where the package with the data is not installed, and
-        `InvalidArgument` for an organism or a source that is none.
+        `InvalidArgument` for an unknown organism or source.
         """
         from lamin_core.ontology.public import open_public
 

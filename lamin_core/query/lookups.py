@@ -33,7 +33,7 @@ class Lookups:
     def all_of(
         self, registry: type[Registry], conditions: Iterable[object], lookups: dict[str, Any]
     ) -> list[Condition]:
-        """A condition for each. Raises `InvalidArgument` for a field that is none, or a value that does not fit."""
+        """A condition for each. Raises `InvalidArgument` for an unknown field, or a value that does not fit."""
         clauses = [self._of(registry, condition) for condition in conditions]
         return clauses + [
             self.condition_of(registry, name.split("__"), value) for name, value in lookups.items()
@@ -173,7 +173,7 @@ def field_named(registry: type[Registry], name: str) -> Any:
 def column_at(registry: type[Registry], path: str, entity: object = None) -> Any:
     """The column at the end of this path over foreign keys: `created_by__handle`.
 
-    Raises `InvalidArgument` for a field that is none, or that has several values.
+    Raises `InvalidArgument` for an unknown field, or one that has several values.
     """
     entity = registry if entity is None else entity
     text_argument(path, "the name of a field", f"{registry.__name__} at the prompt lists them")
@@ -203,7 +203,7 @@ def fields_of(registry: type[Registry]) -> list[str]:
 
 
 def unknown(registry: type[Registry], name: str, names: Iterable[str]) -> InvalidArgument:
-    """The error for a name that is none, with the nearest ones."""
+    """The error for an unknown name, with the nearest names."""
     names = sorted(names)
     renamed = RENAMED.get(registry.__name__, {}).get(name)
     near = [renamed] if renamed else difflib.get_close_matches(name, names, n=3)

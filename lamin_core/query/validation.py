@@ -54,7 +54,7 @@ def mapper(
     values: Iterable[object],
     field: object,
 ) -> dict[str, str]:
-    """The name for each value that is none, but a synonym of one or the same but for case."""
+    """The name for each value that is not a name itself, but a synonym of one or the same except for case."""
     name = field_name(registry, field)
     column, synonyms = getattr(registry, name), getattr(registry, "synonyms", None)
     columns = [column] if synonyms is None else [column, synonyms]

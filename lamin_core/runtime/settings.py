@@ -231,7 +231,7 @@ def _unknown(name: str) -> tuple[str, str]:
 
 
 def store(name: str, text: str | None, file: Path) -> None:
-    """Write this setting into a file; None takes it out. Raises `InvalidArgument` for a value that is none."""
+    """Write this setting into a file; None removes it. Raises `InvalidArgument` for an invalid value."""
     definition = setting(name)
     new_value = None if text is None else definition.parse(text)
     try:

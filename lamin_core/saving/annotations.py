@@ -292,7 +292,7 @@ def _rows(session: Session, record: Registry, values: Mapping[Any, Any]) -> Rows
         elif dtype.is_list or dtype.plain in ("dict", "object") or several is None:
             _value_rows(record, feature, dtype, items if dtype.is_list else [value], rows)
         else:
-            validated(feature.name, dtype, value)  # a list is none of the plain types
+            validated(feature.name, dtype, value)  # a list is not a plain type
     if unknown:
         raise ValidationError(unknown_terms(unknown))
     return rows

@@ -69,7 +69,7 @@ def _require_name(name: str) -> None:
 
 
 def usable(key: str | None) -> str | None:
-    """Return the key without blanks around it; one that is blank is none.
+    """Return the key without blanks around it; None for a blank key.
 
     >>> usable(" s3cret\\n"), usable(" "), usable(None)
     ('s3cret', None, None)
@@ -81,7 +81,7 @@ class Keyring:
     """The valid keys: those of the registry, read again at intervals, and `fixed`.
 
     Where no key was ever made, everybody is let in, unless `required`; but nobody who says to have
-    a key, and has none. A blank `fixed` is none: a variable that is set to nothing opens no door.
+    a key, and has none. A blank `fixed` is no key: an empty variable gives nobody access.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ def serve(
         database: the registry.
         host: the address to listen on.
         port: the port; 0 is any that is free.
-        api_key: one more key, beside those of the registry; a blank one is none.
+        api_key: one more key, beside those of the registry; a blank key counts as no key.
         announce: called with the port once it is taken.
         make_application: makes what is served.
 

@@ -207,7 +207,10 @@ def test_members_of_a_mapped_collection_are_inputs_of_the_run(
         ({"layers_keys": "none"}, r"'1.h5ad' has no layer 'none'\n.*X, twice"),
         ({"obsm_keys": "none"}, "no layer 'obsm/none'"),
         ({"join": "left"}, "not a join: 'left'"),
-        ({"encode_labels": ["label"]}, r"to be encoded, but not asked for: \['label'\]"),
+        (
+            {"encode_labels": ["label"]},
+            r"encode_labels has columns that obs_keys lacks: \['label'\]",
+        ),
     ],
 )
 def test_mapped_collection_with_missing_columns_names_them(

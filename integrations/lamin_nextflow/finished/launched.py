@@ -50,7 +50,7 @@ class Trace:
 
 
 def read_trace(path: Path) -> Trace:
-    """Read a trace. Raises `InvalidArgument` where the file is none, `Unavailable` where it cannot be read."""
+    """Read a trace. Raises `InvalidArgument` where the file is not a trace, `Unavailable` where it cannot be read."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -39,7 +39,7 @@ def read_crate(path: Path) -> dict[str, Entity]:
 
     Raises:
         Unavailable: the file cannot be read.
-        InvalidArgument: it is no whole RO-Crate, or not of a run of Nextflow.
+        InvalidArgument: it is not a complete RO-Crate, or not of a run of Nextflow.
     """
     hint = "name the ro-crate-metadata.json that nf-prov wrote"
     try:
@@ -48,7 +48,7 @@ def read_crate(path: Path) -> dict[str, Entity]:
     except OSError as error:
         raise Unavailable(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InvalidArgument(f"{path} is no whole RO-Crate: {error}", hint=hint) from error
+        raise InvalidArgument(f"{path} is not a complete RO-Crate: {error}", hint=hint) from error
     if not any(map(_TASK.match, entities)) or not any(map(_SESSION.match, entities)):
         raise InvalidArgument(f"{path} describes no run of Nextflow", hint=hint)
     return entities

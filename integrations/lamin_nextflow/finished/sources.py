@@ -65,7 +65,7 @@ def _file_runs(
         yield crate_run(path, Launched(folder, (), work))
         return
     if path.name.startswith(".nextflow"):
-        raise InvalidArgument(f"{path} is no trace", hint=_HINT)
+        raise InvalidArgument(f"{path} is not a trace", hint=_HINT)
     trace = read_trace(path)
     launched = Launched(folder, [trace], work)
     name = launched.owner(trace)

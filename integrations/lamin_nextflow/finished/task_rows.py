@@ -54,7 +54,7 @@ class TaskRow:
 def task_rows(text: str, origin: str) -> Iterator[TaskRow]:
     """Yield the rows of a trace; the last one, where it was cut off, is left out.
 
-    Raises `InvalidArgument` where it is no trace, or one without the columns `hash` and `name`.
+    Raises `InvalidArgument` where it is not a trace, or one without the columns `hash` and `name`.
 
     >>> columns = ["hash", "name", "status", "exit", "submit", "duration"]
     >>> cells = ["08/0946", "SPLIT", "COMPLETED", "0", "1000", "68"]
@@ -67,7 +67,7 @@ def task_rows(text: str, origin: str) -> Iterator[TaskRow]:
     columns = set(reader.fieldnames or ())
     if not {"hash", "name", "status"} <= columns:
         raise InvalidArgument(
-            f"{origin} is no trace of Nextflow: it has no columns hash, name and status",
+            f"{origin} is not a trace of Nextflow: it has no columns hash, name and status",
             hint="name a file that -with-trace wrote; of trace.fields these three are needed",
         )
     for cells in reader:

@@ -99,7 +99,8 @@ class Local:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise Unavailable(
-                f"{file.path!r} cannot be removed: {error.strerror}", hint="who may write?"
+                f"{file.path!r} cannot be removed: {error.strerror}",
+                hint="check who may write: ls -l",
             ) from error
         for folder in path.parents:
             if folder.name == MANAGED or any(folder.iterdir()):

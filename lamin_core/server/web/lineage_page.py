@@ -449,7 +449,7 @@ def _further() -> Parameter:
     def read(raw: str) -> tuple[Towards, ...]:
         if not re.fullmatch(r"(?:(?:up|down):[A-Za-z0-9]{1,40}(?:,|\Z)){1,12}", raw):
             raise InvalidArgument(
-                f"further is not a list of at most {_MOST_FURTHER} ways: {raw[:40]!r}",
+                f"not at most {_MOST_FURTHER} directions: further={raw[:40]!r}",
                 hint="further=up:UID,down:UID",
             )
         pairs = [item.split(":") for item in raw.strip(",").split(",")]

@@ -142,7 +142,7 @@ def checked_bytes(stored: Stored) -> bytes | str:
 
 
 def _read(path: str, size: int) -> bytes | None:
-    """All bytes of a plain file of this size; None where it is none. A pipe is not waited for."""
+    """All bytes of a plain file of this size; None for anything else. A pipe is not waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         state = os.fstat(descriptor)
@@ -152,7 +152,7 @@ def _read(path: str, size: int) -> bytes | None:
 
 
 def image_type(data: bytes, suffix: str) -> str | None:
-    """The type of a picture by its own first bytes; None if it is none that browsers show safely.
+    """The type of a picture by its own first bytes; None if browsers cannot show it safely.
 
     >>> image_type(b"GIF89a...", ".png"), image_type(b"<html>", ".png")
     ('image/gif', None)

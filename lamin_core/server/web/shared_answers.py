@@ -25,7 +25,7 @@ class _Slot:
     Args:
         change: the newest change that is certainly in the answer.
         until: when it ends to be shared, by the monotonic clock.
-        answer: None while there is none to share.
+        answer: None while no answer can be shared.
     """
 
     change: int = -1

@@ -25,7 +25,7 @@ class Snapshot:
     def is_rewritten(self, earlier: Snapshot) -> bool:
         """Whether a file in it was written since, be it with the same bytes: modified, replaced, added or removed.
 
-        A change of mode or owner is none.
+        A change of mode or owner does not count.
         """
         return _written(self.state) != _written(earlier.state)
 

@@ -16,7 +16,7 @@ def may_name_a_file(text: str) -> bool:
     """Whether a string is treated as the name of a file, which exists or will be written.
 
     That is a path with a `/` or a suffix, below the working directory or the folder of its
-    instance. An existing folder is none, and neither is a URL.
+    instance. An existing folder does not count, nor does a URL.
 
     >>> may_name_a_file("out/a.csv"), may_name_a_file("liver"), may_name_a_file("s3://bucket/a.csv")
     (True, False, False)

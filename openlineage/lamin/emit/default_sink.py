@@ -102,7 +102,8 @@ def _found_registry() -> Destination | None:
     try:
         located = locate_instance()
     except UntrustedInstance as error:
-        return Destination(_registry_name(error.folder), partial(_refuse, error))
+        folder = error.folder or Path(".lamin")
+        return Destination(_registry_name(folder), partial(_refuse, error))
     except LaminError as error:
         return Destination("nowhere", partial(_refuse, error))
     return None if located is None else _registry(located)

@@ -95,7 +95,7 @@ class HttpSink(Sink):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unavailable(
-                f"{url!r} is no HTTP address",
+                f"not an HTTP address: {url!r}",
                 hint=f"set OPENLINEAGE_URL=http://127.0.0.1:{DEFAULT_PORT}",
             )
         api_key = (api_key or "").strip()  # a variable that is set to nothing is no key

@@ -90,7 +90,7 @@ def _facet(name: str, facet: Any) -> Any:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether it is a text that is not long, or a whole number; `True` is none, although it is equal to 1."""
+    """Whether it is a short text or a whole number; `True` is neither, although it is equal to 1."""
     return len(value) <= _LONG if type(value) is str else type(value) is int
 
 

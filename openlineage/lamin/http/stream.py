@@ -73,7 +73,7 @@ class Changes:
         if self._listeners >= MAX_LISTENERS:
             raise HttpRefusal(
                 503,
-                f"{MAX_LISTENERS} listen already",
+                f"all {MAX_LISTENERS} streams are in use",
                 hint="come again in a moment, or ask /api/v1/runs",
             )
         last, every = _last_seen(request), _every(request)
@@ -198,7 +198,8 @@ def _last_seen(request: Request) -> int | None:
         return None
     if not re.fullmatch("[0-9]{1,18}", event_id):
         raise InvalidArgument(
-            f"Last-Event-ID {event_id[:40]!r} is none", hint="send the id of the last event you saw"
+            f"not the id of an event: Last-Event-ID {event_id[:40]!r}",
+            hint="send the id of the last event you saw",
         )
     return int(event_id)
 

@@ -406,7 +406,7 @@ def _optional_item(name: str, value: Any) -> dict[str, Any]:
 
 
 def link(run_id: str, facet: Facets) -> RunReference | None:
-    """The run that a facet names; some producers name the run itself as its parent, which is none."""
+    """The run that a facet names; some producers name the run itself as its parent, which is ignored."""
     other = text_in(object_in(facet, "run"), "runId")
     namespace, name = (text_in(object_in(facet, "job"), field) for field in ("namespace", "name"))
     if other is None or namespace is None or name is None:

@@ -238,7 +238,7 @@ def _containers_in(containers: list[Any]) -> list[Any]:
 
 
 def items(text: str) -> Iterator[tuple[Any, str]]:
-    """Iterate over a JSON array: each item, for `document`, and its text. Raises `MalformedEvent` where it is none.
+    """Iterate over a JSON array: each item, for `document`, and its text. Raises `MalformedEvent` for anything else.
 
     >>> list(items('[1, {"a": 2.0} ]'))
     [(1, '1'), ({'a': 2.0}, '{"a": 2.0}')]

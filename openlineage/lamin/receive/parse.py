@@ -175,7 +175,7 @@ def _type(data: Event) -> str | None:
     if kind is None:
         return None
     if kind not in ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"):
-        raise _Misplaced(f"eventType {kind!r} is none of OpenLineage's")
+        raise _Misplaced(f"not an eventType of OpenLineage: {kind!r}")
     return str(kind)
 
 

@@ -40,10 +40,10 @@ def _ask(entry_point: EntryPoint, runs: Sequence[OpenRun]) -> list[events.Event]
         ends_of: Reconciler = entry_point.load()
         ends = list(ends_of(runs))
     except LaminError as error:
-        logger.warning("%s was not asked: %s", entry_point.name, error)
+        logger.warning("%s cannot be queried: %s", entry_point.name, error)
         return []
     except ImportError:
-        logger.warning("%s was not asked: it is not installed here", entry_point.name)
+        logger.warning("%s cannot be queried: it is not installed here", entry_point.name)
         return []
     return [events.end(end.run, end.how, end.at, end.message) for end in ends]
 

@@ -141,7 +141,7 @@ def node_of(session: Session, node_id: str) -> Node:
     kind, _, rest = node_id.partition(":")
     if kind not in ("dataset", "job", "run") or not rest:
         raise InvalidArgument(
-            f"nodeId {node_id[:100]!r} is none", hint="dataset:NS:NAME, job:NS:NAME or run:ID"
+            f"not a nodeId: {node_id[:100]!r}", hint="dataset:NS:NAME, job:NS:NAME or run:ID"
         )
     if kind == "run":
         return Node("run", run_of(session, rest).id)
@@ -159,7 +159,8 @@ def _readings(text: str) -> Iterator[Name]:
     parts = text.split(":")
     if len(parts) < 2 or len(parts) > MAX_COLONS:
         raise InvalidArgument(
-            f"nodeId {text[:100]!r} is no NAMESPACE:NAME", hint="dataset:file:/data/a.csv, say"
+            f"not of the form NAMESPACE:NAME: nodeId {text[:100]!r}",
+            hint="dataset:file:/data/a.csv, say",
         )
     for cut in range(1, len(parts)):
         namespace, name = ":".join(parts[:cut]), ":".join(parts[cut:])
