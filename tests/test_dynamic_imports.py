@@ -36,6 +36,8 @@ DOWNWARDS = {
     ("lamin_core", "lamin_core.ontology.*"),  # its registries, when one of them is used
     ("lamin_core", "lamin_core.samplesheets.registry"),
     ("lamin_core.bionty", "lamin_core.ontology"),
+    ("lamin_core.core", "lamin_core.core.schemas"),
+    ("lamin_core.core.datasets", "lamin_core.core.mini_immuno"),
     ("lamin_core.bionty", "lamin_core.ontology.*"),
 }
 UPWARDS: set[tuple[str, str]] = set()

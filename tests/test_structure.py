@@ -341,6 +341,7 @@ def test_methods_that_records_call_on_the_instance_exist() -> None:
 
 
 SMALL_MODULES = {
+    "lamin_core.core.schemas": "public: what scripts import",
     "lamin_core.bionty": "public: what scripts import",
     "lamin_core.ontology.*": "the registries load the rest when it is first used",
     "lamin_core.redaction": "public: what scripts import",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.orm import Session
@@ -11,7 +13,7 @@ from lamin_core.curation.compiled import duplicate_index
 from lamin_core.curation.curators import Curator, DataFrameCurator, wrong_kind
 from lamin_core.curation.plan import plan_for
 from lamin_core.curation.problems import Problem, listed, near_misses
-from lamin_core.curation.slots import Slot, slot_of
+from lamin_core.curation.slots import Slot, expression_of, slot_of
 from lamin_core.curation.tables import Checked, check_names, check_table
 from lamin_core.errors import InvalidArgument, MissingExtra
 from lamin_core.models import Schema
@@ -50,6 +52,9 @@ class SlotsCurator(Curator):
                 slots[name] = _check_variables(session, slot, schema)
             else:
                 checked = check_table(session, slot.table(), schema, call=self._call)
+                checked.problems[:] = [
+                    _fixed_in(slot, self._kind, problem) for problem in checked.problems
+                ]
                 slots[name] = _with_unique_rows(slot, checked)
         return slots
 
@@ -65,6 +70,15 @@ class SlotsCurator(Curator):
             if not slot.is_of_names:
                 tables[name] = (slot.table(), schema)
         return tables
+
+
+def _fixed_in(slot: Slot, kind: str, problem: Problem) -> Problem:
+    """Return the problem with a call that fixes it in its slot, instead of in a table `df`."""
+    owner = expression_of(kind, slot.name)
+    fix = re.sub(r"\bdf\b", lambda match: owner, problem.fix)
+    if slot.attribute != "obs" and (".astype(" in fix or "pd.to_" in fix):
+        fix = f"set other values in {owner}"
+    return replace(problem, fix=fix)
 
 
 def _with_unique_rows(slot: Slot, checked: Checked) -> Checked:

@@ -51,6 +51,23 @@ class Slot:
         return pd.DataFrame({key: _cell(value) for key, value in values.items()})
 
 
+def expression_of(kind: str, name: str) -> str:
+    """Return the Python expression of a slot, for hints.
+
+    >>> expression_of("AnnData", "uns:study"), expression_of("MuData", "rna:obs")
+    ("adata.uns['study']", "mdata.mod['rna'].obs")
+    >>> expression_of("SpatialData", "tables:cells:obs")
+    "sdata.tables['cells'].obs"
+    """
+    first, *rest = name.split(":")
+    if kind == "SpatialData" and first == "tables":
+        return f"sdata.tables[{rest[0]!r}].{'.'.join(rest[1:])}"
+    if kind == "MuData" and first not in (*ANNDATA_SLOTS, "attrs"):
+        return f"mdata.mod[{first!r}].{'.'.join(rest)}"
+    owner = {"AnnData": "adata", "MuData": "mdata", "SpatialData": "sdata"}[kind]
+    return f"{owner}.{first}" + "".join(f"[{key!r}]" for key in rest)
+
+
 def _cell(value: object) -> Any:
     """Return a column of one row."""
     import pandas as pd

@@ -287,6 +287,14 @@ def test_problems_of_an_anndata_name_their_slots(composite: ln.Schema, table: pd
     assert (
         "slot 'uns:study': column 'site' has integer values" in text or "'site' has int64" in text
     )
+    assert "→ set other values in adata.uns['study']" in text
+    assert "→ adata.obs_names_make_unique()" in text
+    adata.obs["perturbation"] = [3, 4, 5]
+    with pytest.raises(ValidationError, match=r"→ adata\.obs\['perturbation'\] = adata\.obs"):
+        ln.curators.AnnDataCurator(adata, composite).validate()
+    with pytest.raises(ValidationError):
+        ln.Artifact.from_anndata(adata, key="a.h5ad", schema=composite)
+    assert ln.Artifact.all().count() == 0
 
 
 def test_missing_slots_are_refused(
@@ -301,6 +309,9 @@ def test_missing_slots_are_refused(
         ln.curators.AnnDataCurator(cells(table), schema)
     with pytest.raises(InvalidArgument, match="has the slots"):
         ln.curators.DataFrameCurator(table, composite)
+    with pytest.raises(InvalidArgument, match="there is no 'study'"):
+        ln.Artifact.from_anndata(cells(table), key="a.h5ad", schema=composite)
+    assert ln.Artifact.all().count() == 0
 
 
 def test_variable_names_are_validated_as_labels(perturbation: ln.Feature) -> None:

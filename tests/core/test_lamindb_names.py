@@ -257,3 +257,44 @@ def test_describe_shows_labels_of_registries_not_yet_loaded(embedded: Instance) 
     artifact = ln.Artifact("a.txt", key="a.txt").save()
     artifact.cell_types.add(bt.CellType(name="my cell").save())
     assert "cell_types:   my cell" in lamin("describe", "a.txt").stdout
+
+
+VARIANTS = {
+    "with_typo": "'IFNJ' (did you mean 'IFNG'?)",
+    "with_cell_type_synonym": "1 synonym in feature 'cell_type_by_expert': 'B-cell' for 'B cell'",
+    "with_cell_type_typo": "did you mean 'CD8-positive, alpha-beta T cell'",
+    "with_wrong_subtype": "'ulabel_but_not_perturbation'",
+}
+"""What the schema of the example answers to each variant of its dataset."""
+
+
+def test_example_schemas_accept_their_dataset_and_refuse_its_variants(embedded: Instance) -> None:
+    mini = ln.examples.datasets.mini_immuno
+    schema = mini.define_mini_immuno_schema_flexible()
+    artifact = ln.Artifact.from_df(mini.get_dataset1(), key="1.parquet", schema=schema).save()
+    assert artifact.schema == schema
+    for variant, message in VARIANTS.items():
+        curator = ln.curators.DataFrameCurator(mini.get_dataset1(**{variant: True}), schema)
+        with pytest.raises(errors.ValidationError) as caught:
+            curator.validate()
+        assert message in str(caught.value)
+    cells = ln.examples.schemas.anndata_ensembl_gene_ids_and_valid_features_in_obs()
+    adata = mini.get_dataset1(otype="AnnData")
+    saved = ln.Artifact.from_anndata(adata, key="1.h5ad", schema=cells).save()
+    sets = ln.FeatureSet.filter(genes=ln.bionty.Gene.get(symbol="CD4"))
+    assert ln.Artifact.filter(feature_sets__in=sets).one() == saved
+    outdated = mini.get_dataset1(otype="AnnData", with_outdated_gene=True)
+    with pytest.raises(errors.ValidationError, match=r"slot 'var.T': .*'ENSG00000278198'"):
+        ln.curators.AnnDataCurator(outdated, cells).validate()
+
+
+def test_unsupported_examples_name_the_supported_ones() -> None:
+    for module, name in (
+        (ln.examples, "croissant"),
+        (ln.examples.datasets, "file_fcs_alpert19"),
+        (ln.examples.schemas, "anndata_uns_schema"),
+    ):
+        with pytest.raises(errors.NotHere) as caught:
+            getattr(module, name)
+        assert caught.value.hint
+        assert not hasattr(module, "_private")
