@@ -7,6 +7,8 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import anyio.to_thread
+
 from lamin_core.db.database import Database
 from lamin_core.instance.run_service import RunService
 
@@ -17,7 +19,7 @@ EVERY = 30.0
 
 @asynccontextmanager
 async def sweeping(database: Database) -> AsyncIterator[None]:
-    """While this lasts, runs are looked after."""
+    """Look for lost runs at intervals, until the block ends."""
     task = asyncio.create_task(_sweep(database))
     try:
         yield
@@ -30,7 +32,8 @@ async def sweeping(database: Database) -> AsyncIterator[None]:
 async def _sweep(database: Database) -> None:
     while True:
         try:
-            await asyncio.to_thread(RunService(database).find_lost)
+            # Shielded: a shutdown waits for the thread, which would else open a connection after it.
+            await anyio.to_thread.run_sync(RunService(database).find_lost)
         except Exception as error:  # the database is away: the next look will tell
-            logger.debug("runs could not be looked after: %s", error)
+            logger.debug("lost runs could not be found: %s", error)
         await asyncio.sleep(EVERY)
