@@ -149,6 +149,7 @@ class Instance:
         require_no_connection(folder)
         if (folder / SETTINGS).exists():
             return _reopened(folder, root, url, modules)
+        instance = cls(folder, url)
         is_new = not folder.exists()
         sharing.make_instance_folder(folder)
         require_own_folder(folder)
@@ -157,7 +158,6 @@ class Instance:
         (folder / ".gitignore").write_text(
             "# A registry, and perhaps a password: nothing for a repository.\n*\n"
         )
-        instance = cls(folder, url)
         try:
             instance.db.create(_deployment(modules))
             instance._settle(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,7 +152,7 @@ def described(session: Session, record: Registry) -> list[tuple[str, str]]:
     """The lines of `describe()` about features and labels: a name and a text for each."""
     called = {"ulabels": "labels"}
     lines = [
-        (called.get(name, name), ", ".join(names))
+        (called.get(name, name), _listed(names))
         for name, names in labels_of(session, record).items()
     ]
     values = values_of(session, type(record), [record.id])
@@ -162,4 +163,14 @@ def described(session: Session, record: Registry) -> list[tuple[str, str]]:
 
 
 def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return _listed([*map(str, value)]) if isinstance(value, list) else str(value)
+
+
+_MOST_LISTED = 20
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """The texts; of many the first ones, and the number of the others."""
+    more = len(texts) - _MOST_LISTED
+    rest = [f"... and {more:,} more"] if more > 0 else []
+    return ", ".join([*texts[:_MOST_LISTED], *rest])

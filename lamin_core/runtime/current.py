@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import ModuleType
 from typing import Any
 
 from lamin_core.errors import NotHere
@@ -97,6 +99,7 @@ _NOT_HERE = {
     "finish": "ln.finish()",
     "project": "ln.track(project='name')",
     "version": "ln.context.transform.version",
+    "params": "ln.track(params={...})",
     "branch": "an instance has no branches",
     "space": "an instance has no spaces",
 }
@@ -118,6 +121,22 @@ def __getattr__(attribute: str) -> Any:
     if attribute == "name":
         return run.name
     return run.transform if attribute == "transform" else getattr(run.transform, attribute)
+
+
+class _Context(ModuleType):
+    """This module, which refuses attributes that would have no effect."""
+
+    def __setattr__(self, attribute: str, value: object) -> None:
+        is_read_only = attribute in ("run", "transform")
+        if is_read_only or not (attribute in _PUBLIC or attribute in globals()):
+            raise NotHere(
+                f"ln.context.{attribute} cannot be set",
+                hint=_NOT_HERE.get(attribute, "before ln.track(): uid, name or description"),
+            )
+        super().__setattr__(attribute, value)
+
+
+sys.modules[__name__].__class__ = _Context
 
 
 def context_value(setting: str) -> Any:

@@ -356,6 +356,12 @@ def test_describe_shows_features_and_labels(
     assert "Experiment 1" in shown
     assert "temperature" in shown
     assert "21.6" in shown
+    many = ln.ULabel.from_values([f"label {n}" for n in range(1_000)], create=True).save()
+    artifact.ulabels.add(*many)
+    artifact.describe()
+    shown = capsys.readouterr().out
+    assert "label 0, label 1, label 10" in shown
+    assert "... and 981 more" in shown  # and Experiment 1
 
 
 ALL = {

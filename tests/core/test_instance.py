@@ -95,7 +95,7 @@ def test_concurrent_writes_of_settings_never_leave_a_partial_file(tmp_path: Path
 def test_unsupported_database_url_is_refused(in_tmp_path: Path, url: str) -> None:
     with pytest.raises((InvalidArgument, ImportError)):
         Instance.create(in_tmp_path, "./data", url)
-    assert not (in_tmp_path / ".lamin" / "instance.toml").exists()
+    assert not (in_tmp_path / ".lamin").exists()
 
 
 def test_unreachable_database_error_does_not_show_the_password(in_tmp_path: Path) -> None:

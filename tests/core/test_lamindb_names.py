@@ -298,3 +298,12 @@ def test_unsupported_examples_name_the_supported_ones() -> None:
             getattr(module, name)
         assert caught.value.hint
         assert not hasattr(module, "_private")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("params", "ln.track(params="), ("run", "before"), ("anything", "before")]
+)
+def test_context_attribute_without_effect_cannot_be_set(name: str, hint: str) -> None:
+    with pytest.raises(errors.NotHere, match="cannot be set") as caught:
+        setattr(ln.context, name, 1)
+    assert hint in str(caught.value.hint)
