@@ -97,7 +97,7 @@ def compared(paths: list[Path], rounds: int) -> dict[str, float]:
 
 
 def read_by(dataset: Any) -> Reader:
-    """How a DataLoader reads a batch from this dataset."""
+    """A batch of this dataset, as a DataLoader reads it."""
     if hasattr(dataset, "__getitems__"):
         reader: Reader = dataset.__getitems__
         return reader
@@ -139,7 +139,7 @@ class ByHand:
 
 
 def check(samples: Samples, expected: Samples) -> None:
-    """Both read the same."""
+    """Check that both read the same."""
     for sample, other in zip(samples, expected, strict=True):
         assert (sample["X"] == other["X"]).all()
         assert all(sample[name] == other[name] for name in LABELS)

@@ -239,7 +239,7 @@ def _cpu_time(pid: int) -> float:
 
 
 def _completed(files: Iterable[Path], job: str, began: datetime | None = None) -> int:
-    """How many runs of this job have ended well since then."""
+    """The number of runs of this job that have completed since then."""
     events = [json.loads(line) for file in files if file.exists() for line in file.open()]
     return sum(
         event["eventType"] == "COMPLETE"
@@ -250,7 +250,7 @@ def _completed(files: Iterable[Path], job: str, began: datetime | None = None) -
 
 
 def loop(megabytes: int, environment: dict[str, str]) -> dict[str, Figures]:
-    """How long the event loop stands still while a large file is hashed; `again` is another process."""
+    """The longest pause of the event loop while a large file is hashed; `again` is another process."""
     results = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -148,7 +148,7 @@ class EventExtractor(logging.Filter):
         return live_job.job_of(record, live, self._rule(record, live), self._folder)
 
     def _follow_silent_ends(self, scheduler: Any) -> None:
-        """With `--quiet`, Snakemake logs no end of a job: learn of it where the scheduler tells the DAG."""
+        """Read the ends of jobs from the DAG, because Snakemake with `--quiet` does not log them."""
         dag = read(scheduler, "workflow.dag")
         if dag is None or dag is self._followed or read(scheduler, "print_progress", True):
             return

@@ -185,7 +185,7 @@ class Neighbourhood:
         self._connect()
 
     def _run_keys(self) -> dict[str, Hashable]:
-        """For each code of runs the step; runs of no workflow are one from four on that are linked."""
+        """The step of each code of runs; four or more linked runs without a workflow are one step."""
         linked = {code for links in self._shown_links for _, code in links}
         linked |= {code for wait in self._waits for code in (wait.code or "", wait.engine or "")}
         by_code = {bundle.code or "": bundle for bundle in self._run_bundles}

@@ -104,7 +104,7 @@ class Bundle:
     last_key: str | None
 
     def links(self) -> Counter[tuple[str, str]]:
-        """Of artifacts: how each is linked, with which run or step, and how often."""
+        """The links of artifacts: the kind, the run or step, and the number."""
         entries = filter(None, (self.code or "").split(_BETWEEN))
         return Counter((entry[0], entry[1:]) for entry in entries)
 

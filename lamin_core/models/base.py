@@ -155,7 +155,7 @@ class Registry(Base, metaclass=RegistryType):
 
     @classmethod
     def _name_in_code(cls) -> str:
-        """How Python code names it, for hints: `ln.ULabel`, `bt.CellType`."""
+        """The name of the registry in Python code, for hints: `ln.ULabel`, `bt.CellType`."""
         module, _, name = cls._registry_name().rpartition(".")
         aliases = {"": "ln", "bionty": "bt"}
         return f"{aliases.get(module, module)}.{name}"
