@@ -93,7 +93,7 @@ def outer(raw: Path) -> None:
             write()
             raise LookupError("undo")
     except LookupError:
-        print(size.map([raw, raw]).result())
+        print(size.map([raw, Path(copied)]).result())
 
 if __name__ == "__main__":
     outer("raw.txt")
