@@ -269,6 +269,7 @@ VARIANTS = {
 
 
 def test_example_schemas_accept_their_dataset_and_refuse_its_variants(embedded: Instance) -> None:
+    pytest.importorskip("cellxgene_ontology_guide", reason="the extra 'ontology' is not installed")
     mini = ln.examples.datasets.mini_immuno
     schema = mini.define_mini_immuno_schema_flexible()
     artifact = ln.Artifact.from_df(mini.get_dataset1(), key="1.parquet", schema=schema).save()

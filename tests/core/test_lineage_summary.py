@@ -18,8 +18,10 @@ from lamin_core.lineage.graph import Graph, walk
 from lamin_core.lineage.selection import restricted
 from lamin_core.lineage.summary import Scope, Summary, neighbourhood, summary
 from lamin_core.models import Artifact, Content, Run, Transform, TransformSeries
-from lamin_core.server.web.lineage_page import _steps_below, _with_steps
 from tests.support.lineage_graphs import BEGIN, Planted, Shape, plant
+
+pytest.importorskip("prometheus_client", reason="the extra server is not installed")
+from lamin_core.server.web.lineage_page import _steps_below, _with_steps
 
 NAMES = (None, "a/x.bam", "b/x1.bam", "b/x2.bam", "folder", "a.b/y", "z.tar.gz")
 CODES = (("flow", "one"), ("flow:align", "one"), ("flow:count", "two"))
