@@ -168,7 +168,7 @@ os.register_at_fork(after_in_parent=_Forks.add)
 
 @contextmanager
 def ignored() -> Iterator[None]:
-    """Note no files in the block, in this thread or task and in what copies its context: the engine opens its own files.
+    """Note no files in the block, in this thread or task and in what copies its context: they are the engine's.
 
     >>> files = WatchedFiles()
     >>> files.expect([__file__])
