@@ -6,8 +6,9 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-# Tests run in this many processes at once; `make test WORKERS=0` runs them one by one.
-WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))
+# Tests run in this many processes at once, three for two cores, because many wait for servers and programs;
+# `make test WORKERS=0` runs them one by one.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); n=$$((n + (n + 1) / 2)); echo $$((n > 6 ? 6 : n)))
 # Of the core, what does not ask SQLAlchemy anything new: processes, programs, kills, bytes and names. Buckets and notebooks
 # need extras that the environment with the newest SQLAlchemy has not got.
 NEXT_LEAVES_OUT := $(patsubst %,--ignore-glob='tests/core/test_%.py',tracking_* storages urls kills watched_files \
