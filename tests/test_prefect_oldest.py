@@ -141,8 +141,8 @@ def _fact(event: Event) -> tuple[Any, ...]:
     facets, job = event["run"]["facets"], event["job"]
     facet = facets["lamin_run"]
     sides = [sorted(map(_file, event[side]), key=repr) for side in ("inputs", "outputs")]
-    waited = facets.get("jobDependencies", {}).get("upstream", [])
-    dependencies = sorted((each["job"]["name"], each["dependency_type"]) for each in waited)
+    upstream = facets.get("jobDependencies", {}).get("upstream", [])
+    dependencies = sorted((source["job"]["name"], source["dependency_type"]) for source in upstream)
     code = job["facets"]["sourceCode"]["sourceCode"]
     above = facets.get("parent", {}).get("job", {}).get("name")
     is_known = (facet["attempt"], facet["cached"], sorted(facet["details"]), above, code)

@@ -337,7 +337,7 @@ def _run_facets(run: Run) -> dict[str, Any]:
         parent, root = _redacted(run.parent), run.root and _redacted(run.root)
         run_facets["parent"] = facets.parent(parent, root)
     if run.dependencies:
-        upstream = [Dependency(_redacted(each.on), each.role) for each in run.dependencies]
+        upstream = [Dependency(_redacted(source.on), source.role) for source in run.dependencies]
         run_facets["jobDependencies"] = facets.job_dependencies(upstream)
     return run_facets
 
